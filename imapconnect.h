@@ -1,0 +1,3703 @@
+/* imapconnect.h - an IMAP client in one file
+*/
+/* ---- Part II: declarations ------------------------------------------------------------------------- */
+
+#ifndef IMAPCONNECT_H
+#define IMAPCONNECT_H
+
+#ifdef IMAPCONNECT_CONFIG_H
+#include IMAPCONNECT_CONFIG_H
+#endif
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define IMAPCONNECT_VERSION "0.1.0"
+
+#ifndef IMAPCONNECT_API
+#ifdef IMAPCONNECT_STATIC
+#define IMAPCONNECT_API static
+#else
+#define IMAPCONNECT_API extern
+#endif
+#endif
+
+/* Limits. The first two are part of imapconnect_session: set them alike in every file of a program. When two
+   files disagree, imapconnect_init() returns IMAPCONNECT_E_LAYOUT and nothing is opened. */
+
+#ifndef IMAPCONNECT_READ_SIZE
+#define IMAPCONNECT_READ_SIZE 512 /* bytes read at a time, 64 to 65535; larger is faster for long messages */
+#endif
+#ifndef IMAPCONNECT_LOG_SIZE
+#define IMAPCONNECT_LOG_SIZE 80 /* a log line longer than this comes in pieces, 16 to 255 */
+#endif
+#define IMAPCONNECT_WRITE_SIZE    512 /* the transmit buffer; also holds a CRAM-MD5 challenge, RFC 2195 */
+#define IMAPCONNECT_MAX_ARGUMENT  255 /* bytes of a user name or a password */
+#define IMAPCONNECT_MAX_HOST      253 /* bytes of a host name, RFC 1035 section 2.3.4 */
+#define IMAPCONNECT_TEXT_SIZE     80  /* what is kept of the text of the server's last answer */
+#define IMAPCONNECT_CODE_SIZE     32  /* what is kept of its response code */
+#define IMAPCONNECT_WORD_SIZE     24  /* the longest atom that means something to the client */
+#define IMAPCONNECT_TAG_SIZE      12  /* "a4294967295" */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- values of the parameters `secure` and `verify` ---- */
+
+#define IMAPCONNECT_INSECURE  0 /* not encrypted: everyone on the way reads the mail, and perhaps the password */
+#define IMAPCONNECT_TLS       1 /* TLS from the first byte, port 993 (RFC 8314) */
+#define IMAPCONNECT_STARTTLS  2 /* in clear at first, then STARTTLS, port 143; nothing secret before TLS is up */
+#define IMAPCONNECT_NO_VERIFY 0 /* encrypted, but to whom is not known */
+#define IMAPCONNECT_VERIFY    1 /* no connection unless the certificate proves the server's name */
+
+/* ---- codes ----
+
+   Every number that a function can return, its name, whether it ends the session, and its text. The numbers
+   down to -1304, and below -10000, are those of the documented appendix; from -1400 down they are our own.
+   The third column is 1 when the session is over: then every later call returns that same number and sends
+   nothing, until the session is closed. While connecting, every error ends the session.
+
+   Near synonyms: -501 says that a parameter is missing, -503 that one has a value which cannot be used.
+   -1269 is about a parameter of yours that is too long, -1032 about a field of the server's. -523 and -1304
+   are never returned: what breaks the grammar is -1260 everywhere. */
+
+#define IMAPCONNECT_CODES(X)                                                                                       \
+    X(IMAPCONNECT_E_PARAMETER, -501, 0, "a parameter is missing")                                                  \
+    X(IMAPCONNECT_E_VALUE, -503, 0, "a parameter has a value that cannot be used")                                 \
+    X(IMAPCONNECT_E_NOT_OPEN, -509, 0, "the session is not open")                                                  \
+    X(IMAPCONNECT_E_CANCELLED, -516, 1, "cancelled by the caller")                                                 \
+    X(IMAPCONNECT_E_TIMEOUT, -522, 1, "the server did not answer within the time limit")                           \
+    X(IMAPCONNECT_E_FORMAT, -523, 1, "badly formatted response")                                                   \
+    X(IMAPCONNECT_E_MEMORY, -1010, 1, "out of memory")                                                             \
+    X(IMAPCONNECT_E_NO_CA, -1027, 1, "no CA certificate found: the folder is missing or holds none")               \
+    X(IMAPCONNECT_E_CA_FILE, -1029, 1, "the CA file or buffer cannot be read or holds no certificate")             \
+    X(IMAPCONNECT_E_TLS, -1031, 1, "a secure connection could not be established")                                 \
+    X(IMAPCONNECT_E_FIELD_LENGTH, -1032, 1, "a field from the server is too long for its buffer")                  \
+    X(IMAPCONNECT_CLOSED, -1033, 1, "the server closed the connection")                                            \
+    X(IMAPCONNECT_E_CONNECT_TIMEOUT, -1034, 1, "no connection within the time limit")                              \
+    X(IMAPCONNECT_E_RESPONSE, -1260, 1, "the server sent something that is not IMAP")                              \
+    X(IMAPCONNECT_E_TAG, -1261, 1, "the server answered a command that was not sent")                              \
+    X(IMAPCONNECT_E_GREETING, -1262, 1, "the greeting is not that of an IMAP server")                              \
+    X(IMAPCONNECT_E_GREETING_BYE, -1263, 1, "the server refuses the connection")                                   \
+    X(IMAPCONNECT_E_NO_LOGIN, -1264, 1, "the server offers neither CRAM-MD5 nor LOGIN")                            \
+    X(IMAPCONNECT_E_NO_STARTTLS, -1265, 1, "the server does not offer STARTTLS, so no secure connection")          \
+    X(IMAPCONNECT_E_CAPABILITY, -1266, 1, "the server did not answer CAPABILITY as it should")                     \
+    X(IMAPCONNECT_E_NOT_IMAP4REV1, -1267, 1, "the server does not support IMAP4rev1")                              \
+    X(IMAPCONNECT_E_STARTTLS, -1268, 1, "the server refused STARTTLS, so no secure connection")                    \
+    X(IMAPCONNECT_E_TOO_LONG, -1269, 0, "a parameter is too long")                                                 \
+    X(IMAPCONNECT_E_LOGIN_REJECTED, -1270, 1, "login rejected: wrong user name or password")                       \
+    X(IMAPCONNECT_E_LOGIN, -1271, 1, "the server did not answer LOGIN as it should")                               \
+    X(IMAPCONNECT_E_LOGOUT, -1272, 1, "the server did not answer LOGOUT as it should; the connection is closed")   \
+    X(IMAPCONNECT_E_SECURE, -1273, 1, "`secure` is not 0, 1 or 2")                                                 \
+    X(IMAPCONNECT_E_CRAM_MD5, -1274, 1, "the server did not answer AUTHENTICATE CRAM-MD5 as it should")            \
+    X(IMAPCONNECT_E_CHALLENGE, -1275, 1, "the CRAM-MD5 challenge is not base64")                                   \
+    X(IMAPCONNECT_E_LIST, -1276, 0, "the server refused LIST or LSUB")                                             \
+    X(IMAPCONNECT_E_SELECT, -1277, 0, "the server refused SELECT")                                                 \
+    X(IMAPCONNECT_E_NO_LIST, -1278, 0, "the parameter for the output list is missing")                             \
+    X(IMAPCONNECT_E_SUBSCRIBE, -1279, 0, "the server refused SUBSCRIBE")                                           \
+    X(IMAPCONNECT_E_UNSUBSCRIBE, -1280, 0, "the server refused UNSUBSCRIBE")                                       \
+    X(IMAPCONNECT_E_STORE, -1281, 0, "the server refused STORE")                                                   \
+    X(IMAPCONNECT_E_RENAME, -1282, 0, "the server refused RENAME")                                                 \
+    X(IMAPCONNECT_E_EXPUNGE, -1283, 0, "the server refused EXPUNGE")                                               \
+    X(IMAPCONNECT_E_DELETE, -1284, 0, "the server refused DELETE")                                                 \
+    X(IMAPCONNECT_E_CREATE, -1285, 0, "the server refused CREATE")                                                 \
+    X(IMAPCONNECT_E_COPY, -1286, 0, "the server refused COPY")                                                     \
+    X(IMAPCONNECT_E_FETCH_SEQUENCE, -1287, 1, "listing messages: wrong sequence number")                           \
+    X(IMAPCONNECT_E_FETCH_REPLY, -1288, 0, "listing messages: the server refused FETCH")                           \
+    X(IMAPCONNECT_E_FETCH_NO_FLAGS, -1289, 1, "listing messages: no flags")                                        \
+    X(IMAPCONNECT_E_FETCH_NO_SIZE, -1290, 1, "listing messages: no size")                                          \
+    X(IMAPCONNECT_E_FETCH_NO_UID, -1291, 1, "listing messages: no UID")                                            \
+    X(IMAPCONNECT_E_FETCH_FLAGS_OPEN, -1292, 1, "listing messages: the flags are not closed")                      \
+    X(IMAPCONNECT_E_FETCH_INTEGER, -1293, 1, "listing messages: invalid integer")                                  \
+    X(IMAPCONNECT_E_FETCH_OPEN, -1294, 1, "listing messages: FETCH is not closed")                                 \
+    X(IMAPCONNECT_E_FETCH_NO_DATE, -1295, 1, "listing messages: no INTERNALDATE")                                  \
+    X(IMAPCONNECT_E_FETCH_DATE_QUOTES, -1296, 1, "listing messages: INTERNALDATE is not quoted")                   \
+    X(IMAPCONNECT_E_FETCH_INCOMPLETE, -1297, 1, "listing messages: FETCH is incomplete")                           \
+    X(IMAPCONNECT_E_RECEIVE, -1298, 0, "receiving: the server refused FETCH")                                      \
+    X(IMAPCONNECT_E_RECEIVE_LENGTH, -1299, 1, "receiving: bad message length")                                     \
+    X(IMAPCONNECT_E_RECEIVE_ITEM, -1300, 1, "receiving: unknown data item")                                        \
+    X(IMAPCONNECT_E_NOOP, -1301, 0, "the server refused NOOP")                                                     \
+    X(IMAPCONNECT_E_CHECK, -1302, 0, "the server refused CHECK")                                                   \
+    X(IMAPCONNECT_E_FETCH, -1304, 1, "FETCH reply invalid")                                                        \
+    X(IMAPCONNECT_E_RESET, -10054, 1, "the connection was reset")                                                  \
+    X(IMAPCONNECT_E_TIMED_OUT, -10060, 1, "the system gave up connecting")                                         \
+    X(IMAPCONNECT_E_REFUSED, -10061, 1, "connection refused: no server listens there")                             \
+    X(IMAPCONNECT_E_NO_ROUTE, -10065, 1, "no route to the server")                                                 \
+    X(IMAPCONNECT_E_HOST_NOT_FOUND, -11001, 1, "host not found")                                                   \
+    X(IMAPCONNECT_E_LOOKUP_AGAIN, -11002, 1, "the look-up of the host failed for now: try again")                  \
+    X(IMAPCONNECT_E_LOOKUP_FAILED, -11003, 1, "the look-up of the host failed")                                    \
+    X(IMAPCONNECT_E_NO_ADDRESS, -11004, 1, "the host has no address")                                              \
+    X(IMAPCONNECT_PENDING, -1400, 0, "in progress: not an error; call imapconnect_step()")                         \
+    X(IMAPCONNECT_WANT_READ, -1401, 0, "of a transport: nothing to read yet")                                      \
+    X(IMAPCONNECT_WANT_WRITE, -1402, 0, "of a transport: no room to write yet")                                    \
+    X(IMAPCONNECT_E_BUSY, -1403, 0, "another call on this session is in progress")                                 \
+    X(IMAPCONNECT_E_OPEN, -1404, 0, "the session is open already: disconnect first")                               \
+    X(IMAPCONNECT_E_INJECTION, -1405, 1, "bytes behind the OK to STARTTLS: somebody is tampering")                 \
+    X(IMAPCONNECT_E_PREAUTH, -1406, 1, "PREAUTH before TLS, so STARTTLS is not possible: perhaps tampering")       \
+    X(IMAPCONNECT_E_NAME, -1407, 1, "the certificate belongs to another server")                                   \
+    X(IMAPCONNECT_E_EXPIRED, -1408, 1, "a certificate has expired")                                                \
+    X(IMAPCONNECT_E_NOT_YET_VALID, -1409, 1, "a certificate is not valid yet: is the clock right?")                \
+    X(IMAPCONNECT_E_UNTRUSTED, -1410, 1, "the certificate is not from a trusted CA")                               \
+    X(IMAPCONNECT_E_NO_CERTIFICATE, -1411, 1, "the server has no certificate")                                     \
+    X(IMAPCONNECT_E_WEAK, -1412, 1, "protocol version, cipher suite, key or signature is too weak")                \
+    X(IMAPCONNECT_E_CLEARTEXT, -1413, 1, "the password would go in clear, and the configuration refuses that")     \
+    X(IMAPCONNECT_E_NO, -1414, 0, "the server answered NO")                                                        \
+    X(IMAPCONNECT_E_BAD, -1415, 0, "the server answered BAD")                                                      \
+    X(IMAPCONNECT_E_BYE, -1416, 1, "the server said BYE")                                                          \
+    X(IMAPCONNECT_E_LIMIT, -1417, 1, "the server sends more than the limits allow")                                \
+    X(IMAPCONNECT_E_TRUNCATED, -1418, 1, "the TLS connection was cut off, not closed: perhaps tampering")          \
+    X(IMAPCONNECT_E_TRANSPORT, -1419, 1, "the transport failed or broke its contract")                             \
+    X(IMAPCONNECT_E_USE_FUNCTION, -1420, 0,                                                                        \
+      "this command changes the session: use imapconnect() for LOGIN, AUTHENTICATE and STARTTLS, "                 \
+      "imapconnect_disconnect() for LOGOUT; COMPRESS and IDLE are not for imapconnect_command()")                  \
+    X(IMAPCONNECT_E_LITERAL, -1421, 0,                                                                             \
+      "a command text must not end in a literal's size: imapconnect_command() sends one line")                     \
+    X(IMAPCONNECT_E_NO_TLS, -1422, 1, "this build has no TLS: `secure` must be 0")                                 \
+    X(IMAPCONNECT_E_LAYOUT, -1423, 0, "this file and the implementation were compiled with other limits")
+
+enum imapconnect_code {
+#define IMAPCONNECT_CODE_VALUE(name, number, fatal, text) name = number,
+    IMAPCONNECT_CODES(IMAPCONNECT_CODE_VALUE)
+#undef IMAPCONNECT_CODE_VALUE
+        IMAPCONNECT_OK = 0
+};
+
+/* One sentence for a code, in English, static. For a number that is none of ours: "unknown code". Without the
+   texts (IMAPCONNECT_NO_STRINGS) always "". Any thread. */
+IMAPCONNECT_API const char *imapconnect_strerror(int code);
+
+/* The name of a code as it stands in a program, "IMAPCONNECT_E_TIMEOUT", static; "" for a number that is none
+   of ours, and without the texts. Any thread. */
+IMAPCONNECT_API const char *imapconnect_code_name(int code);
+
+/* 1 when a code ends the session once connected, 0 when the session goes on. Any thread. */
+IMAPCONNECT_API int imapconnect_code_is_fatal(int code);
+
+/* ---- the transport ----
+
+   Five functions and a context. All zero means the platform's sockets, where the header has them. A transport
+   of your own (lwIP, a modem, an array in a test) sets all but `wait`; it MUST keep this contract:
+
+   - None of them blocks for longer than you like the whole program to wait. One that cannot go on returns
+     IMAPCONNECT_WANT_READ or IMAPCONNECT_WANT_WRITE and is called again later with the same arguments.
+   - `read` and `write` return how many bytes they moved, more than 0 and at most `count`. 0 is forbidden and
+     ends the session (IMAPCONNECT_E_TRANSPORT): platforms give it opposite meanings. The peer's end of the
+     stream is IMAPCONNECT_CLOSED. Every other failure is a negative number: one of the table comes through
+     to the caller as it is (IMAPCONNECT_E_RESET, say), any other as IMAPCONNECT_E_TRANSPORT.
+   - `open` returns a number from 0 up, which imapconnect() hands to its caller as the socket; WANT, or an
+     error. `host` is a name or a numeric address without brackets, NUL-terminated, and valid for the call
+     alone. `*milliseconds` holds what is left of the time limit; when `open` answers WANT it may lower the
+     number to be called again that soon.
+   - `wait` blocks until the connection is ready for what the bits IMAPCONNECT_READABLE, IMAPCONNECT_WRITABLE
+     ask, or the time has passed, and returns 0 in both cases; a negative number is an error. It may return
+     early. When it is 0, a blocking session calls read and write in turn instead.
+   - `close` is called once for each `open` that was called, also when that `open` failed or never ended. */
+
+#define IMAPCONNECT_READABLE 1
+#define IMAPCONNECT_WRITABLE 2
+
+typedef struct imapconnect_transport {
+    void *context; /* first argument of all five */
+    int (*open)(void *context, const char *host, uint16_t port, uint32_t *milliseconds);
+    int (*read)(void *context, void *bytes, size_t count);
+    int (*write)(void *context, const void *bytes, size_t count);
+    int (*wait)(void *context, int what, uint32_t milliseconds);
+    void (*close)(void *context);
+} imapconnect_transport;
+
+/* ---- the response list ----
+
+   What the server sent while a command ran, one NUL-terminated text for each response, in a buffer of the
+   caller's. CRLF is left out; so are the bytes of a literal, whose {size} stays. Every call that is given a
+   list empties it first. When the buffer is full, what came first is kept, `truncated` is set, and the
+   protocol goes on in step.
+
+       const char *line = 0;
+       while ((line = imapconnect_list_next(&list, line)) != 0) puts(line);                                  */
+
+typedef struct imapconnect_list {
+    char *text;     /* the caller's buffer */
+    size_t size;    /* its size in bytes */
+    size_t used;    /* bytes in use, NULs included */
+    size_t count;   /* responses in it */
+    int truncated;  /* 1: something was left out */
+    int cut;        /* 1: the last entry is not whole */
+    int unfinished; /* 1 while the end of the last entry has not arrived */
+} imapconnect_list;
+
+/* Makes an empty list over `size` bytes at `text`, which stay the caller's and must outlive the list.
+   A list belongs to one thread at a time. */
+IMAPCONNECT_API void imapconnect_list_init(imapconnect_list *list, char *text, size_t size);
+
+/* The entry after `entry`, the first one for 0, and 0 after the last. */
+IMAPCONNECT_API const char *imapconnect_list_next(const imapconnect_list *list, const char *entry);
+
+/* ---- callbacks ---- */
+
+/* `direction` of the log procedure. A line longer than IMAPCONNECT_LOG_SIZE comes in pieces, and each of
+   them but the last has the bit IMAPCONNECT_LOG_MORE set too. */
+#define IMAPCONNECT_LOG_SENT     1 /* the client's line */
+#define IMAPCONNECT_LOG_RECEIVED 2 /* the server's line */
+#define IMAPCONNECT_LOG_NOTE     4 /* a remark of the library's own, "TLSv1.3 ..." */
+#define IMAPCONNECT_LOG_MORE     8
+
+/* The log procedure (the document's stsproc). `bytes` is a line without its CRLF, `count` bytes long, not
+   NUL-terminated, and valid for the call alone: printable ASCII only, since any other byte is written as
+   \xNN. Secrets are never in it: "***" stands for them. The bytes of literals from the server are left out.
+   `user` is config.user. Return 0 to go on; anything else cancels the session (IMAPCONNECT_E_CANCELLED). */
+typedef int (*imapconnect_log)(void *user, int direction, const char *bytes, size_t count);
+
+/* `event` of config.on_response. Every byte of every response comes once, in order, unaltered. */
+#define IMAPCONNECT_LINE          1 /* bytes of a line; one line may come in many calls */
+#define IMAPCONNECT_LINE_END      2 /* `bytes` is the CRLF that ends the response */
+#define IMAPCONNECT_LITERAL_BEGIN 3 /* `bytes` is the CRLF behind "{n}"; `count` is the literal's size n, not 2 */
+#define IMAPCONNECT_LITERAL       4 /* bytes of the literal */
+#define IMAPCONNECT_LITERAL_END   5 /* the literal is whole and its line goes on; no bytes */
+#define IMAPCONNECT_RESTART       6 /* STARTTLS is done: forget all that came before, nobody vouches for it */
+
+/* ---- the configuration ---- */
+
+#define IMAPCONNECT_PEM 1 /* config.ca_format; the numbers are wolfSSL's */
+#define IMAPCONNECT_DER 2
+
+#define IMAPCONNECT_AUTH_AUTO 0 /* config.auth: the documented order, CRAM-MD5 and then LOGIN */
+
+struct WOLFSSL_CTX; /* wolfSSL's, of which this part needs the names alone */
+struct WOLFSSL;
+struct addrinfo;
+
+/* Zero is a default that works for every member. imapconnect_init() copies the structure, not what its
+   pointers point to: that must outlive the session. */
+typedef struct imapconnect_config {
+    void *user; /* handed to every callback here and to the log procedure */
+
+    /* Called at least once a second while a blocking call waits: the place to feed a watchdog. Return 0 to go
+       on; anything else cancels the session. */
+    int (*keep_going)(void *user);
+
+    /* Sees every byte that the server sends as a response, see IMAPCONNECT_LINE. Return 0 to go on; anything
+       else cancels the session. `bytes` is valid for the call alone. */
+    int (*on_response)(void *user, int event, const char *bytes, size_t count);
+
+    /* Milliseconds from any start, may wrap. 0: the platform's clock, which never goes back. */
+    uint32_t (*clock)(void *user);
+
+    imapconnect_transport transport; /* all zero: the platform's sockets */
+
+    /* Trusted CA certificates, for `verify`; the first of these that is set counts. None: the system's store,
+       where wolfSSL can load it. */
+    struct WOLFSSL_CTX *wolfssl_ctx; /* yours, with its CAs loaded, for many sessions; never changed or freed */
+    const void *ca_data;             /* a buffer, in flash say ... */
+    size_t ca_size;                  /* ... of so many bytes ... */
+    int ca_format;                   /* ... IMAPCONNECT_DER, one certificate; IMAPCONNECT_PEM or 0, any number */
+    const char *ca_path;             /* a folder of PEM files, or one PEM file */
+
+    uint32_t timeout;    /* milliseconds for each step: connecting, handshake, greeting, each command; 0: 60,000 */
+    uint32_t max_reply;  /* bytes that the server may send for one command once logged in; 0: no limit */
+    int nonblocking;     /* 1: calls return IMAPCONNECT_PENDING, and imapconnect_step() goes on */
+    int refuse_cleartext; /* 1: with `secure` 0 no LOGIN command is sent, not even where CRAM-MD5 failed */
+    int auth;            /* IMAPCONNECT_AUTH_AUTO */
+} imapconnect_config;
+
+/* Sets every member to zero, which is a default that works. */
+IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config);
+/* ---- the session ----
+
+   Everything that a connection needs, in the caller's memory. The members are private; they stand here so that
+   the compiler knows the size. Nothing is allocated beside it, but for what wolfSSL takes. */
+
+typedef struct imapconnect_lexer { /* room >>lexer: where in a line we are */
+    uint32_t number;               /* of a literal: the digits so far, then the bytes still to come */
+    uint8_t mode;                  /* how the rest of the line is read */
+    uint8_t in_literal;
+    uint8_t carriage; /* CR was the last byte */
+    uint8_t quoted;   /* inside a quoted string: 1, behind its backslash: 2 */
+    uint8_t brace;    /* how much of "{n}" was just seen */
+    uint8_t digits;   /* in the braces; more than ten stand for a number that is none */
+    uint8_t ended;    /* `word` was handed over */
+    uint8_t length;   /* of `word`; more than fit stand for a word that nobody knows */
+    char word[IMAPCONNECT_WORD_SIZE];
+} imapconnect_lexer;
+
+typedef struct imapconnect_reader { /* room >>responses: what the line has said so far */
+    imapconnect_lexer lexer;
+    uint8_t position;       /* which word of the line comes next */
+    uint8_t tagged;         /* the line began with our tag */
+    uint8_t saw;            /* the event that the line is going to be */
+    uint8_t text_position;  /* before, in or behind the response code */
+    uint8_t answer;         /* the last status: its row in the table of keywords, from 1 */
+    uint8_t code_length;    /* in use of `code` */
+    uint8_t text_length;    /* in use of `text` */
+    uint8_t wants_base64;   /* a continuation's text is a challenge, decoded into the transmit buffer */
+    uint8_t base64_count;   /* characters of the group of four */
+    uint8_t base64_padding; /* of them '=' */
+    uint8_t base64_bad;     /* not strict base64, or too long: IMC_BASE64_... */
+    uint16_t challenge;     /* bytes decoded */
+    uint16_t found;         /* capability atoms of this line so far */
+    uint16_t listed;        /* the same once the list is known to be whole */
+    uint32_t base64_bits;
+    char tag[IMAPCONNECT_TAG_SIZE]; /* of the command outstanding, "" for none */
+    char code[IMAPCONNECT_CODE_SIZE];
+    char text[IMAPCONNECT_TEXT_SIZE];
+} imapconnect_reader;
+
+typedef struct imapconnect_piece { /* room >>commands: a command is a few of these, a space before each */
+    const char *bytes;             /* the caller's */
+    size_t count;
+    int kind;
+} imapconnect_piece;
+
+typedef struct imapconnect_writer {
+    imapconnect_piece piece[3];
+    size_t offset;    /* in the present piece */
+    uint8_t pieces;   /* how many there are */
+    uint8_t current;  /* which one is being written */
+    uint8_t opened;   /* its quote or literal header is written */
+    uint8_t literal;  /* it goes as a literal */
+    uint8_t waiting;  /* for the "+" before the literal */
+    uint8_t secret;   /* `out` holds a secret: wipe it once sent */
+    uint16_t used;    /* bytes in `out` ... */
+    uint16_t sent;    /* ... and how many of them have left */
+    uint32_t counter; /* of tags */
+    char out[IMAPCONNECT_WRITE_SIZE];
+} imapconnect_writer;
+
+typedef struct imapconnect_engine { /* room >>engine: the protocol, without any I/O */
+    const imapconnect_config *config;
+    imapconnect_list *list;
+    imapconnect_log on_log;
+    const char *username; /* the caller's, while connecting */
+    const char *password;
+    const struct imc_command *command; /* the one outstanding, once logged in */
+    imapconnect_reader reader;
+    imapconnect_writer writer;
+    uint32_t reply_bytes;  /* since the last command was sent */
+    uint16_t reply_lines;  /* the same; before login alone */
+    uint16_t capabilities; /* of the newest valid list */
+    uint16_t offered;      /* a list that came during a login, valid if that succeeds */
+    int16_t error;         /* the first fatal one */
+    int16_t result;        /* of the call, once `done` */
+    int16_t login_error;   /* of the last step of authentication */
+    uint8_t state;
+    uint8_t failed_state; /* where `error` happened */
+    uint8_t done;
+    uint8_t secure;
+    uint8_t encrypted;
+    uint8_t preauth;
+    uint8_t mechanism; /* the row to try next */
+    uint8_t entered;   /* the row that logged in, from 1 */
+    uint8_t exchange;  /* of AUTHENTICATE: nothing sent yet, answered, given up */
+    uint8_t step;      /* changes when a new time limit begins */
+    uint8_t progress;  /* bytes arrived that extend the time limit */
+    uint8_t log_direction;
+    uint8_t log_used;
+    char log[IMAPCONNECT_LOG_SIZE];
+} imapconnect_engine;
+
+typedef struct imapconnect_server { /* room >>names: the server's text, taken apart */
+    const char *host;               /* the caller's, not NUL-terminated */
+    uint8_t length;
+    uint8_t address_length; /* 4 or 16 for a numeric address, 0 for a name */
+    uint16_t port;
+    uint8_t address[16];
+} imapconnect_server;
+
+typedef struct imapconnect_sockets { /* room >>sockets */
+    struct addrinfo *addresses;
+    struct addrinfo *next;
+    uint32_t until; /* the present address is given up when so many ms are left */
+    int fd;
+    int detail;
+    int16_t error; /* of the first address */
+    uint8_t left;  /* addresses not tried yet */
+    uint8_t drained; /* the kernel has nothing more to read */
+} imapconnect_sockets;
+
+typedef struct imapconnect_tls { /* room >>wolfssl */
+    struct WOLFSSL_CTX *context;
+    struct WOLFSSL *ssl;
+    const imapconnect_transport *lower;
+    const imapconnect_server *server;
+    uint32_t silence; /* raw bytes since the last byte of data */
+    int detail;
+    int16_t lower_code; /* of the transport below */
+    int16_t refused;    /* why the verify callback said no */
+    uint16_t skipped;
+    uint8_t own_context;
+    uint8_t verify;
+    uint8_t handshaking;
+    uint8_t leaf_seen;
+} imapconnect_tls;
+
+typedef struct imapconnect_session {
+    uint32_t magic;
+    imapconnect_config config;
+    imapconnect_server server;
+    imapconnect_engine engine;
+    imapconnect_sockets sockets;
+    imapconnect_tls tls;
+    uint32_t began;    /* when the present step did */
+    uint32_t patience; /* ms until the next step() at the latest */
+    int socket;
+    int wants;
+    int detail;
+    uint8_t step;
+    uint8_t busy;    /* a call is in progress */
+    uint8_t running; /* and at work, so that what is called now is called by a callback */
+    uint8_t opened;  /* the transport's close is due */
+    uint8_t secured; /* bytes go through TLS */
+    uint16_t in_at;  /* the next byte of `in` to be read ... */
+    uint16_t in_end; /* ... and where they end */
+    char in[IMAPCONNECT_READ_SIZE];
+} imapconnect_session;
+
+/* ---- the calls ---- */
+
+/* Prepares a session. Call it once before the first imapconnect() on it.
+
+   session   the caller's memory, uninitialised; it must not move while it is open
+   config    copied; 0 for all defaults
+
+   Returns 0; IMAPCONNECT_E_PARAMETER without a session; IMAPCONNECT_E_LAYOUT when this file and the one with the
+   implementation were compiled with other limits. Any thread; a session belongs to one thread at a time. */
+#define imapconnect_init(session, config) imapconnect_init_sized((session), (config), sizeof(imapconnect_session))
+IMAPCONNECT_API int imapconnect_init_sized(imapconnect_session *session, const imapconnect_config *config,
+                                           size_t size);
+
+/* The documented IMAPConnect: opens a connection, secures it, checks for IMAP4rev1, and logs in with CRAM-MD5 or,
+   where the server does not offer it or it fails, with LOGIN.
+
+   session     initialised and not open
+   server      "host", "host:port", an IPv4 address, "[IPv6]:port", or an IPv6 address; the port is 143, or 993
+               with IMAPCONNECT_TLS, when none is given
+   username    up to 255 bytes of any kind but CR, LF and NUL; may be empty
+   password    the same
+   on_log      called with each line of the protocol; 0 for none. It stays in use until the session is closed
+   responses   filled with what the server sent meanwhile; with IMAPCONNECT_STARTTLS only with what came inside
+               TLS; 0 if you do not care
+   secure      IMAPCONNECT_INSECURE, IMAPCONNECT_TLS or IMAPCONNECT_STARTTLS
+   verify      IMAPCONNECT_VERIFY or IMAPCONNECT_NO_VERIFY; without effect with IMAPCONNECT_INSECURE
+
+   Returns the socket, from 0 up; IMAPCONNECT_PENDING in a non-blocking session; otherwise an error, after which
+   nothing is open. An error stays with the session until imapconnect_disconnect() or imapconnect_close().
+   IMAPCONNECT_E_BUSY and IMAPCONNECT_E_OPEN disturb nothing. With threads call wolfSSL_Init() once before the
+   first session. Source: Omnis Studio, IMAPConnect; RFC 3501 sections 2.2, 6.1, 6.2; RFC 2195; RFC 8314. */
+IMAPCONNECT_API int imapconnect(imapconnect_session *session, const char *server, const char *username,
+                                const char *password, imapconnect_log on_log, imapconnect_list *responses,
+                                int secure, int verify);
+
+/* IMAPDisconnect: sends LOGOUT, waits for the reply, and closes the connection, whatever the reply is. On a
+   session that has failed it sends nothing and only closes. Closing twice is harmless.
+
+   Returns 0; IMAPCONNECT_E_LOGOUT after a wrong reply; IMAPCONNECT_E_NOT_OPEN when nothing was open;
+   IMAPCONNECT_PENDING; otherwise the error that the session has. RFC 3501 section 6.1.3. */
+IMAPCONNECT_API int imapconnect_disconnect(imapconnect_session *session, imapconnect_list *responses);
+
+/* Closes the connection at once and without LOGOUT, at any time, also while a call is in progress; wipes the
+   session. From inside a callback it cancels the call instead: return from the callback, then close again. */
+IMAPCONNECT_API void imapconnect_close(imapconnect_session *session);
+
+/* IMAPNoOp: sends NOOP. News that the server has (a new message count, say) lands in `responses`.
+   Returns 0, IMAPCONNECT_E_NOOP when it was refused, or another error. RFC 3501 section 6.1.2. */
+IMAPCONNECT_API int imapconnect_noop(imapconnect_session *session, imapconnect_list *responses);
+
+/* Sends any other command as it stands: "SEARCH UNSEEN", without tag and line end.
+
+   text        one line, which stays the caller's and unchanged until the call has ended. Refused before a byte is
+               sent: CR or LF in it, an empty one, a leading space (IMAPCONNECT_E_VALUE); LOGIN, AUTHENTICATE,
+               STARTTLS, COMPRESS, LOGOUT, IDLE (IMAPCONNECT_E_USE_FUNCTION); one that ends in {n}, {n+} or ~{n}
+               (IMAPCONNECT_E_LITERAL). The session goes on after these
+   responses   as everywhere; literals come through config.on_response
+
+   Returns 0; IMAPCONNECT_E_NO or IMAPCONNECT_E_BAD, after which the session goes on; or another error.
+   RFC 3501 section 6. */
+IMAPCONNECT_API int imapconnect_command(imapconnect_session *session, const char *text, imapconnect_list *responses);
+
+/* ---- the event loop ---- */
+
+/* Goes on with the call in progress of a non-blocking session. Returns IMAPCONNECT_PENDING, or that call's final
+   result; once there is no call in progress: 0 on an open session, otherwise the error that the session has, or
+   IMAPCONNECT_E_NOT_OPEN. It never waits, but for what the transport's `open` does: with the platform's sockets the
+   look-up of a name blocks. Pointers given to a call must stay valid until its final result. */
+IMAPCONNECT_API int imapconnect_step(imapconnect_session *session);
+
+/* What the call in progress waits for: the bits IMAPCONNECT_READABLE and IMAPCONNECT_WRITABLE of the socket
+   imapconnect_socket(). Call imapconnect_step() when one of them is true, and at the latest after `*milliseconds`
+   (0: at once). Ask anew after each step; while connecting the socket itself may change too. */
+IMAPCONNECT_API int imapconnect_wants(const imapconnect_session *session, uint32_t *milliseconds);
+
+/* The socket, -1 when there is none. */
+IMAPCONNECT_API int imapconnect_socket(const imapconnect_session *session);
+
+/* ---- what can be asked of a session; any time, also after an error and until it is closed ---- */
+
+/* 1 when commands can be sent. */
+IMAPCONNECT_API int imapconnect_is_open(const imapconnect_session *session);
+
+/* 1 when TLS was up: what imapconnect_server_text() says came from the server. 0: anyone on the way may have
+   written it. */
+IMAPCONNECT_API int imapconnect_is_encrypted(const imapconnect_session *session);
+
+/* Which way in was taken: "CRAM-MD5", "LOGIN", "PREAUTH", or "" before that. Static. */
+IMAPCONNECT_API const char *imapconnect_mechanism(const imapconnect_session *session);
+
+/* What the last answer was: "OK", "NO", "BAD", "BYE", "PREAUTH", or "" before the first. Static. */
+IMAPCONNECT_API const char *imapconnect_answer(const imapconnect_session *session);
+
+/* The response code of that answer, with its arguments and without brackets ("AUTHENTICATIONFAILED"), and the text
+   for people behind it; each cut to its size, "" when there was none. They change with the next answer. Bytes from
+   the server: do not print them to a terminal unseen. RFC 3501 section 7.1. */
+IMAPCONNECT_API const char *imapconnect_response_code(const imapconnect_session *session);
+IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *session);
+
+/* How far the session came: "closed", "connecting", "handshake", "greeting", "capability", "starttls",
+   "authenticate", "login", "ready", "command", "logout". After an error, where it was then. Static. */
+IMAPCONNECT_API const char *imapconnect_phase(const imapconnect_session *session);
+
+/* The number below the error, for a log: wolfSSL's own, or the system's errno; 0 when there is none. */
+IMAPCONNECT_API int imapconnect_detail(const imapconnect_session *session);
+
+/* Files in the folder of CA certificates that held none and were left out. */
+IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* IMAPCONNECT_H */
+/* ---- Stop here if you only want to use it. --------------------------------------------------------- */
+
+/* ---- Part III: implementation ---------------------------------------------------------------------- */
+
+#if defined(IMAPCONNECT_IMPLEMENTATION) && !defined(IMAPCONNECT_IMPLEMENTED)
+#define IMAPCONNECT_IMPLEMENTED
+
+/* >>ground ------------------------------------------------------------------------------------------- *
+ * What the rooms stand on: headers, hooks, checks at compile time.                                       */
+
+#include <string.h>
+
+#ifndef IMAPCONNECT_NO_SOCKETS
+#ifdef _WIN32
+#error "imapconnect.h: Winsock is not there yet. Define IMAPCONNECT_NO_SOCKETS, and set config.transport and clock."
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+#ifndef AI_NUMERICHOST
+#error "imapconnect.h: compile with -D_POSIX_C_SOURCE=200809L, or define that before the first #include."
+#endif
+#endif
+
+#ifndef IMAPCONNECT_NO_TLS
+#include <errno.h>
+#ifdef WOLFSSL_USER_SETTINGS
+#include <wolfssl/wolfcrypt/settings.h>
+#else
+#include <wolfssl/options.h>
+#endif
+#include <wolfssl/ssl.h>
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+#ifndef WOLFSSL_ALWAYS_VERIFY_CB
+#error "imapconnect.h: build wolfSSL with WOLFSSL_ALWAYS_VERIFY_CB, or no certificate can be checked."
+#endif
+#ifndef NO_MD5
+#include <wolfssl/wolfcrypt/md5.h>
+#define IMC_HAS_CRAM_MD5
+#endif
+#endif
+
+#if IMAPCONNECT_READ_SIZE < 64 || IMAPCONNECT_READ_SIZE > 65535
+#error "imapconnect.h: IMAPCONNECT_READ_SIZE must be 64 to 65535."
+#endif
+#if IMAPCONNECT_LOG_SIZE < 16 || IMAPCONNECT_LOG_SIZE > 255
+#error "imapconnect.h: IMAPCONNECT_LOG_SIZE must be 16 to 255."
+#endif
+
+/* IMAPCONNECT_WIPE(memory, size) may be a function of the platform's that the compiler cannot leave out. */
+#ifndef IMAPCONNECT_WIPE
+#define IMAPCONNECT_WIPE(memory, size) imc_wipe((memory), (size))
+#endif
+
+#define IMC_MAGIC          0x494d4150u /* "IMAP" */
+#define IMC_TIMEOUT        60000u      /* ms, the documented time-out */
+#define IMC_SLICE          500u        /* ms between two calls of keep_going; it is promised one a second */
+#define IMC_STEP_READS     16          /* reads of one step(), so that a fast server does not keep it */
+#define IMC_MAX_REPLY      131072u     /* bytes of one reply before login ... */
+#define IMC_MAX_LINES      1024u       /* ... and lines */
+#define IMC_TLS_MAX_SILENT 131072u     /* raw bytes that TLS may take without a byte of data coming out */
+
+static void imc_wipe(void *memory, size_t size)
+{
+    volatile unsigned char *next = (volatile unsigned char *)memory;
+    while (size-- > 0)
+        *next++ = 0;
+}
+
+/* >>bytes -------------------------------------------------------------------------------------------- *
+ * Bytes and their number, never a terminator. Calls nothing above.                                       */
+
+typedef struct imc_slice {
+    const unsigned char *bytes;
+    size_t count;
+} imc_slice;
+
+static size_t imc_bytes_least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static int imc_bytes_upper(int c)
+{
+    return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
+}
+
+static int imc_bytes_is_digit(int c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Keywords match in any case, RFC 3501 section 9; without a locale, since in Turkish "i" is not "I". */
+static int imc_bytes_same(const char *text, size_t count, const char *word)
+{
+    size_t i;
+    for (i = 0; i < count; i++)
+        if (word[i] == '\0' || imc_bytes_upper(text[i]) != imc_bytes_upper(word[i]))
+            return 0;
+    return word[count] == '\0';
+}
+
+/* The length of a text, counted no further than `limit`. */
+static size_t imc_bytes_length(const char *text, size_t limit)
+{
+    size_t count = 0;
+    while (count < limit && text[count] != '\0')
+        count++;
+    return count;
+}
+
+/* A number in decimal, without a terminator; returns how many digits. */
+static size_t imc_bytes_decimal(char *out, uint32_t number)
+{
+    char digits[10];
+    size_t count = 0, i;
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while ((number /= 10) != 0);
+    for (i = 0; i < count; i++)
+        out[i] = digits[count - 1 - i];
+    return count;
+}
+
+static char imc_bytes_hex(unsigned nibble)
+{
+    return "0123456789abcdef"[nibble & 15];
+}
+
+/* >>codes -------------------------------------------------------------------------------------------- *
+ * Numbers into names and texts, all from the one table of Part II.                                       */
+
+IMAPCONNECT_API int imapconnect_code_is_fatal(int code)
+{
+    switch (code) {
+#define IMC_CODE(name, number, fatal, text)                                                                   \
+    case number:                                                                                              \
+        return fatal;
+        IMAPCONNECT_CODES(IMC_CODE)
+#undef IMC_CODE
+    default:
+        return 0;
+    }
+}
+
+/* What a transport returned in place of a number of bytes, made one of our codes. */
+static int imc_codes_of_transport(int returned)
+{
+    if (returned == IMAPCONNECT_WANT_READ || returned == IMAPCONNECT_WANT_WRITE)
+        return returned;
+    return imapconnect_code_is_fatal(returned) ? returned : IMAPCONNECT_E_TRANSPORT;
+}
+
+#ifdef IMAPCONNECT_NO_STRINGS
+
+IMAPCONNECT_API const char *imapconnect_strerror(int code)
+{
+    (void)code;
+    return "";
+}
+
+IMAPCONNECT_API const char *imapconnect_code_name(int code)
+{
+    (void)code;
+    return "";
+}
+
+#else
+
+IMAPCONNECT_API const char *imapconnect_strerror(int code)
+{
+    switch (code) {
+    case IMAPCONNECT_OK:
+        return "no error";
+#define IMC_CODE(name, number, fatal, text)                                                                   \
+    case number:                                                                                              \
+        return text;
+        IMAPCONNECT_CODES(IMC_CODE)
+#undef IMC_CODE
+    default:
+        return "unknown code";
+    }
+}
+
+IMAPCONNECT_API const char *imapconnect_code_name(int code)
+{
+    switch (code) {
+    case IMAPCONNECT_OK:
+        return "IMAPCONNECT_OK";
+#define IMC_CODE(name, number, fatal, text)                                                                   \
+    case number:                                                                                              \
+        return #name;
+        IMAPCONNECT_CODES(IMC_CODE)
+#undef IMC_CODE
+    default:
+        return "";
+    }
+}
+
+#endif
+
+/* >>sasl --------------------------------------------------------------------------------------------- *
+ * Base64 and the payloads of mechanisms. What was secret on the stack is wiped before a return.          */
+
+/* The value of a base64 character, RFC 4648 section 4; -1 for any other. */
+static int imc_sasl_base64_value(int c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (imc_bytes_is_digit(c))
+        return c - '0' + 52;
+    if (c == '+')
+        return 62;
+    return c == '/' ? 63 : -1;
+}
+
+#ifdef IMC_HAS_CRAM_MD5
+
+static char imc_sasl_base64_digit(uint32_t value)
+{
+    return "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[value & 63];
+}
+
+/* Encodes `count` bytes, padded: 4 * ((count + 2) / 3) characters at `out`. */
+static size_t imc_sasl_base64_encode(char *out, const unsigned char *in, size_t count)
+{
+    size_t at, used = 0;
+    for (at = 0; at < count; at += 3) {
+        size_t rest = count - at;
+        uint32_t bits = (uint32_t)in[at] << 16;
+        bits |= rest > 1 ? (uint32_t)in[at + 1] << 8 : 0;
+        bits |= rest > 2 ? (uint32_t)in[at + 2] : 0;
+        out[used++] = imc_sasl_base64_digit(bits >> 18);
+        out[used++] = imc_sasl_base64_digit(bits >> 12);
+        out[used++] = rest > 1 ? imc_sasl_base64_digit(bits >> 6) : '=';
+        out[used++] = rest > 2 ? imc_sasl_base64_digit(bits) : '=';
+    }
+    return used;
+}
+
+#define IMC_MD5_BLOCK  64
+#define IMC_MD5_DIGEST 16
+
+/* One of the two passes of HMAC, RFC 2104 section 2: MD5(key XOR pad, text). Returns 0 when MD5 is there. */
+static int imc_sasl_hmac_pass(const unsigned char *key, size_t key_count, unsigned pad, const unsigned char *text,
+                              size_t count, unsigned char *digest)
+{
+    wc_Md5 md5;
+    unsigned char block[IMC_MD5_BLOCK];
+    size_t i;
+    int failed;
+    for (i = 0; i < sizeof block; i++)
+        block[i] = (unsigned char)((i < key_count ? key[i] : 0u) ^ pad);
+    failed = wc_InitMd5(&md5) != 0;
+    if (!failed) {
+        failed = wc_Md5Update(&md5, block, (word32)sizeof block) != 0 ||
+                 wc_Md5Update(&md5, text, (word32)count) != 0 || wc_Md5Final(&md5, digest) != 0;
+        wc_Md5Free(&md5);
+    }
+    IMAPCONNECT_WIPE(&md5, sizeof md5);
+    IMAPCONNECT_WIPE(block, sizeof block);
+    return failed;
+}
+
+/* A key longer than a block is replaced by its MD5, RFC 2104 section 2. */
+static int imc_sasl_md5(const unsigned char *text, size_t count, unsigned char *digest)
+{
+    wc_Md5 md5;
+    int failed = wc_InitMd5(&md5) != 0;
+    if (!failed) {
+        failed = wc_Md5Update(&md5, text, (word32)count) != 0 || wc_Md5Final(&md5, digest) != 0;
+        wc_Md5Free(&md5);
+    }
+    IMAPCONNECT_WIPE(&md5, sizeof md5);
+    return failed;
+}
+
+/* HMAC-MD5 by wolfCrypt's plain MD5: its Hmac takes 896 bytes of stack, and refuses short keys in FIPS builds. */
+static int imc_sasl_hmac_md5(const unsigned char *key, size_t key_count, const unsigned char *text, size_t count,
+                             unsigned char *digest)
+{
+    unsigned char hashed[IMC_MD5_DIGEST];
+    int failed = 0;
+    if (key_count > IMC_MD5_BLOCK) {
+        failed = imc_sasl_md5(key, key_count, hashed);
+        key = hashed;
+        key_count = sizeof hashed;
+    }
+    failed = failed || imc_sasl_hmac_pass(key, key_count, 0x36, text, count, digest) ||
+             imc_sasl_hmac_pass(key, key_count, 0x5c, digest, IMC_MD5_DIGEST, digest);
+    IMAPCONNECT_WIPE(hashed, sizeof hashed);
+    return failed;
+}
+
+/* The answer to a CRAM-MD5 challenge, RFC 2195 section 2: base64 of "user digest". `out` holds the challenge at
+   first, `count` bytes of it, and must have room for IMAPCONNECT_WRITE_SIZE. Returns the length of the answer, 0
+   when there is no MD5. The text is put at the end of `out` and encoded towards its beginning: four characters
+   for three bytes never overtake, since the whole is at most 288 bytes to 384 characters in 512. */
+static size_t imc_sasl_cram_md5(char *out, size_t count, const char *username, const char *password)
+{
+    unsigned char digest[IMC_MD5_DIGEST];
+    size_t user = imc_bytes_length(username, IMAPCONNECT_MAX_ARGUMENT);
+    size_t plain = user + 1 + 2 * sizeof digest, used = 0, i;
+    char *text = out + IMAPCONNECT_WRITE_SIZE - plain;
+    if (imc_sasl_hmac_md5((const unsigned char *)password, imc_bytes_length(password, IMAPCONNECT_MAX_ARGUMENT),
+                          (const unsigned char *)out, count, digest) == 0) {
+        memcpy(text, username, user);
+        text[user] = ' ';
+        for (i = 0; i < sizeof digest; i++) {
+            text[user + 1 + 2 * i] = imc_bytes_hex(digest[i] >> 4u);
+            text[user + 2 + 2 * i] = imc_bytes_hex(digest[i]);
+        }
+        used = imc_sasl_base64_encode(out, (const unsigned char *)text, plain);
+    }
+    IMAPCONNECT_WIPE(digest, sizeof digest);
+    return used;
+}
+
+#endif
+
+/* >>names -------------------------------------------------------------------------------------------- *
+ * The server's text into host and port. Nothing is looked up here.                                       */
+
+/* "1.2.3.4" into four bytes. Leading zeros are refused: to some 010 is eight. Returns 4, or 0. */
+static size_t imc_names_ipv4(const char *text, size_t count, uint8_t *address)
+{
+    size_t at = 0, part;
+    for (part = 0; part < 4; part++) {
+        unsigned number = 0;
+        size_t start = at;
+        while (at < count && at - start < 3 && imc_bytes_is_digit(text[at]))
+            number = number * 10 + (unsigned)(text[at++] - '0');
+        if (at == start || number > 255 || (text[start] == '0' && at - start > 1))
+            return 0;
+        address[part] = (uint8_t)number;
+        if (part < 3 && (at == count || text[at++] != '.'))
+            return 0;
+    }
+    return at == count ? 4 : 0;
+}
+
+static int imc_names_hex(int c)
+{
+    if (imc_bytes_is_digit(c))
+        return c - '0';
+    c = imc_bytes_upper(c);
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* One group of up to four hex digits at `*at`; 0 when there is none. */
+static int imc_names_group(const char *text, size_t count, size_t *at, uint8_t *out)
+{
+    unsigned number = 0;
+    size_t start = *at;
+    while (*at < count && *at - start < 4 && imc_names_hex(text[*at]) >= 0)
+        number = number * 16 + (unsigned)imc_names_hex(text[(*at)++]);
+    out[0] = (uint8_t)(number >> 8);
+    out[1] = (uint8_t)number;
+    return *at > start;
+}
+
+/* An IPv6 address, RFC 4291 section 2.2, into sixteen bytes. Returns 16, or 0. */
+static size_t imc_names_ipv6(const char *text, size_t count, uint8_t *address)
+{
+    size_t at = 0, used = 0, gap = 17; /* where "::" stands; 17 for nowhere */
+    if (count >= 2 && text[0] == ':' && text[1] == ':') {
+        gap = 0;
+        at = 2;
+    }
+    while (at < count && used < 16) {
+        if (used <= 12 && imc_names_ipv4(text + at, count - at, address + used) != 0) {
+            used += 4;
+            at = count;
+            break;
+        }
+        if (!imc_names_group(text, count, &at, address + used))
+            return 0;
+        used += 2;
+        if (at == count)
+            break;
+        if (text[at++] != ':' || at == count)
+            return 0; /* nothing may follow but a colon and another group, or "::" */
+        if (text[at] == ':') {
+            if (gap != 17)
+                return 0;
+            gap = used;
+            at++;
+        }
+    }
+    if (at != count || (gap == 17 ? used != 16 : used > 14))
+        return 0;
+    if (gap != 17) {
+        memmove(address + 16 - (used - gap), address + gap, used - gap);
+        memset(address + gap, 0, 16 - used);
+    }
+    return 16;
+}
+
+/* A host name by its bytes, and not one that a resolver may take for an address ("127.1", "0300.0.0.1"): the last
+   label has to hold something else than digits. */
+static int imc_names_is_host(const char *text, size_t count)
+{
+    size_t i;
+    int numeric = 1;
+    if (count == 0 || count > IMAPCONNECT_MAX_HOST || text[0] == '-' || text[0] == '.')
+        return 0;
+    for (i = 0; i < count; i++) {
+        int c = imc_bytes_upper(text[i]);
+        if (c == '.' && i + 1 < count)
+            numeric = 1;
+        else if ((c >= 'A' && c <= 'Z') || c == '-' || c == '_')
+            numeric = 0;
+        else if (c != '.' && !imc_bytes_is_digit(c))
+            return 0;
+    }
+    return !numeric;
+}
+
+/* ":1143" into a number; 0 when it is none from 1 to 65535. Nothing at all is `otherwise`. */
+static uint16_t imc_names_port(const char *text, size_t count, uint16_t otherwise)
+{
+    uint32_t number = 0;
+    size_t i;
+    if (count == 0)
+        return otherwise;
+    if (text[0] != ':' || count < 2 || count > 6)
+        return 0;
+    for (i = 1; i < count; i++) {
+        if (!imc_bytes_is_digit(text[i]))
+            return 0;
+        number = number * 10 + (uint32_t)(text[i] - '0');
+    }
+    return (uint16_t)(number > 65535 ? 0 : number);
+}
+
+/* Where the host ends: at "]", or before the only colon; a text with two colons is an IPv6 address. */
+static size_t imc_names_host_length(const char *text, size_t count)
+{
+    size_t i, colons = 0, last = count;
+    for (i = 0; i < count; i++) {
+        if (text[i] == ']' && text[0] == '[')
+            return i + 1;
+        if (text[i] == ':' && colons++ == 0)
+            last = i;
+    }
+    return colons == 1 ? last : count;
+}
+
+/* Takes the server's text apart, SPEC.md section 4. Returns 0 or IMAPCONNECT_E_VALUE. */
+static int imc_names_parse(imapconnect_server *server, const char *text, uint16_t otherwise)
+{
+    size_t count = imc_bytes_length(text, IMAPCONNECT_MAX_HOST + 9); /* brackets, colon, port, and one too many */
+    size_t host = imc_names_host_length(text, count);
+    int bracket = count > 0 && text[0] == '[';
+    memset(server, 0, sizeof *server);
+    server->port = imc_names_port(text + host, count - host, otherwise);
+    if (server->port == 0)
+        return IMAPCONNECT_E_VALUE;
+    if (bracket && (host < 4 || text[host - 1] != ']'))
+        return IMAPCONNECT_E_VALUE;
+    server->host = text + bracket;
+    host -= bracket ? 2 : 0;
+    server->address_length = (uint8_t)imc_names_ipv6(server->host, host, server->address);
+    if (server->address_length == 0 && !bracket)
+        server->address_length = (uint8_t)imc_names_ipv4(server->host, host, server->address);
+    if (server->address_length == 0 && (bracket || !imc_names_is_host(server->host, host)))
+        return IMAPCONNECT_E_VALUE;
+    server->length = (uint8_t)host;
+    return 0;
+}
+
+/* >>lexer -------------------------------------------------------------------------------------------- *
+ * Bytes into tokens, however they are cut. It holds one word and no line: a line may be of any length.
+ * CRLF alone ends a line; a bare CR or LF, and NUL, are malformed (RFC 3501 section 9).                   */
+
+enum imc_mode {
+    IMC_WORDS, /* atoms with single spaces between; the start of every line is read so */
+    IMC_DATA,  /* a response's data, of which only quoted strings and literals are told apart */
+    IMC_TEXT   /* text for people, in which "{5}" is text */
+};
+
+enum imc_token {
+    IMC_MORE,          /* no input left */
+    IMC_WORD,          /* lexer.word */
+    IMC_SPACE,         /* one space */
+    IMC_PIECE,         /* some bytes of a text */
+    IMC_LITERAL_BEGIN, /* {n} CRLF */
+    IMC_LITERAL_PIECE, /* some bytes of the literal */
+    IMC_LITERAL_END,
+    IMC_LINE_END, /* CRLF */
+    IMC_MALFORMED
+};
+
+enum imc_brace {
+    IMC_BRACE_NONE,
+    IMC_BRACE_OPEN,       /* "{", "{1" */
+    IMC_BRACE_CLOSED,     /* "{1}": a literal if CRLF is next */
+    IMC_BRACE_PLUS,       /* "{1+" */
+    IMC_BRACE_PLUS_CLOSED /* "{1+}": no server may say that, RFC 7888 section 3 */
+};
+
+static int imc_lexer_literal(imapconnect_lexer *lexer, const char **at, const char *end, imc_slice *piece)
+{
+    if (lexer->number == 0) {
+        lexer->in_literal = 0;
+        return IMC_LITERAL_END;
+    }
+    if (*at == end)
+        return IMC_MORE;
+    piece->bytes = (const unsigned char *)*at;
+    piece->count = imc_bytes_least((size_t)(end - *at), lexer->number);
+    lexer->number -= (uint32_t)piece->count;
+    *at += piece->count;
+    return IMC_LITERAL_PIECE;
+}
+
+/* The byte behind CR. A line that ends in "{n}" goes on with a literal; a number is one to ten digits and below
+   2^32 (RFC 3501 section 9), and sizes no buffer. */
+static int imc_lexer_line_end(imapconnect_lexer *lexer, const char **at)
+{
+    int brace = lexer->mode == IMC_DATA ? lexer->brace : 0;
+    if (**at != '\n' || lexer->quoted || brace == IMC_BRACE_PLUS_CLOSED)
+        return IMC_MALFORMED;
+    if (brace == IMC_BRACE_CLOSED && lexer->digits > 10)
+        return IMC_MALFORMED;
+    ++*at;
+    lexer->carriage = 0;
+    lexer->brace = IMC_BRACE_NONE;
+    if (brace == IMC_BRACE_CLOSED) {
+        lexer->in_literal = 1;
+        return IMC_LITERAL_BEGIN;
+    }
+    lexer->mode = IMC_WORDS;
+    lexer->length = 0;
+    lexer->ended = 0;
+    return IMC_LINE_END;
+}
+
+static int imc_lexer_words(imapconnect_lexer *lexer, const char **at, const char *end)
+{
+    const char *next = *at;
+    if (lexer->ended) {
+        lexer->ended = 0;
+        lexer->length = 0;
+    }
+    while (next < end && *next != ' ' && *next != '\r' && *next != '\n' && *next != '\0') {
+        if (lexer->length < sizeof lexer->word)
+            lexer->word[lexer->length++] = *next;
+        next++;
+    }
+    *at = next;
+    if (next == end)
+        return IMC_MORE;
+    if (lexer->length != 0) {
+        lexer->ended = 1;
+        return IMC_WORD;
+    }
+    if (*next != ' ')
+        return IMC_MALFORMED;
+    ++*at;
+    return IMC_SPACE;
+}
+
+static void imc_lexer_digit(imapconnect_lexer *lexer, int c)
+{
+    uint32_t digit = (uint32_t)(c - '0');
+    lexer->digits = (uint8_t)(lexer->digits > 10 ? 11 : lexer->digits + 1);
+    if (lexer->number > (0xffffffffu - digit) / 10)
+        lexer->digits = 11;
+    lexer->number = lexer->number * 10 + digit;
+}
+
+/* Follows "{n}" outside of quoted strings. */
+static void imc_lexer_brace(imapconnect_lexer *lexer, int c)
+{
+    int was = lexer->brace;
+    lexer->brace = IMC_BRACE_NONE;
+    if (c == '{') {
+        lexer->brace = IMC_BRACE_OPEN;
+        lexer->digits = 0;
+        lexer->number = 0;
+    } else if (was == IMC_BRACE_OPEN && imc_bytes_is_digit(c)) {
+        lexer->brace = IMC_BRACE_OPEN;
+        imc_lexer_digit(lexer, c);
+    } else if (was == IMC_BRACE_OPEN && lexer->digits != 0 && (c == '}' || c == '+')) {
+        lexer->brace = c == '}' ? IMC_BRACE_CLOSED : IMC_BRACE_PLUS;
+    } else if (was == IMC_BRACE_PLUS && c == '}') {
+        lexer->brace = IMC_BRACE_PLUS_CLOSED;
+    }
+}
+
+/* A response's data up to CR. */
+static int imc_lexer_data(imapconnect_lexer *lexer, const char **at, const char *end)
+{
+    const char *next;
+    for (next = *at; next < end && *next != '\r'; next++) {
+        int c = *next;
+        if (c == '\n' || c == '\0') {
+            *at = next;
+            return IMC_MALFORMED;
+        }
+        if (lexer->quoted == 2)
+            lexer->quoted = 1;
+        else if (lexer->quoted)
+            lexer->quoted = (uint8_t)(c == '\\' ? 2 : c != '"');
+        else if (c == '"')
+            lexer->quoted = 1;
+        if (c == '{' || lexer->brace != IMC_BRACE_NONE) {
+            if (lexer->quoted || c == '"')
+                lexer->brace = IMC_BRACE_NONE;
+            else
+                imc_lexer_brace(lexer, c);
+        }
+    }
+    *at = next;
+    return IMC_MORE;
+}
+
+static int imc_lexer_text(const char **at, const char *end, imc_slice *piece)
+{
+    const char *next = *at;
+    while (next < end && *next != '\r' && *next != '\n' && *next != '\0')
+        next++;
+    if (next == *at)
+        return IMC_MALFORMED;
+    piece->bytes = (const unsigned char *)*at;
+    piece->count = (size_t)(next - *at);
+    *at = next;
+    return IMC_PIECE;
+}
+
+/* The next token of the bytes from `*at` to `end`, moving `*at` behind it. */
+static int imc_lexer_next(imapconnect_lexer *lexer, const char **at, const char *end, imc_slice *piece)
+{
+    for (;;) {
+        int token;
+        if (lexer->in_literal)
+            return imc_lexer_literal(lexer, at, end, piece);
+        if (*at == end)
+            return IMC_MORE;
+        if (lexer->carriage)
+            return imc_lexer_line_end(lexer, at);
+        if (**at == '\r' && (lexer->mode != IMC_WORDS || lexer->length == 0 || lexer->ended)) {
+            lexer->carriage = 1;
+            ++*at;
+            continue;
+        }
+        if (lexer->mode == IMC_TEXT)
+            return imc_lexer_text(at, end, piece);
+        if (lexer->mode == IMC_WORDS)
+            return imc_lexer_words(lexer, at, end);
+        token = imc_lexer_data(lexer, at, end);
+        if (token != IMC_MORE)
+            return token;
+    }
+}
+
+/* >>responses ---------------------------------------------------------------------------------------- *
+ * Tokens into events, one for each line; and every byte on its way to the log, the list and the caller's
+ * stream. What an event means is decided in the engine.                                                   */
+
+enum imc_event {
+    IMC_SAW_NOTHING,
+    IMC_SAW_OK, /* untagged status responses, RFC 3501 section 7.1 */
+    IMC_SAW_NO,
+    IMC_SAW_BAD,
+    IMC_SAW_BYE,
+    IMC_SAW_PREAUTH,
+    IMC_SAW_CAPABILITY,
+    IMC_SAW_DATA,         /* any other untagged response */
+    IMC_SAW_CONTINUATION, /* "+" */
+    IMC_SAW_TAGGED_OK,
+    IMC_SAW_TAGGED_NO,
+    IMC_SAW_TAGGED_BAD,
+    IMC_SAW_FOREIGN, /* another tag than ours */
+    IMC_SAW_GARBAGE  /* against the grammar */
+};
+
+/* Status words: what they are untagged and tagged; 0 where they must not stand. */
+static const struct {
+    const char *word;
+    uint8_t untagged;
+    uint8_t tagged;
+} imc_responses_status[] = {{"OK", IMC_SAW_OK, IMC_SAW_TAGGED_OK},
+                            {"NO", IMC_SAW_NO, IMC_SAW_TAGGED_NO},
+                            {"BAD", IMC_SAW_BAD, IMC_SAW_TAGGED_BAD},
+                            {"BYE", IMC_SAW_BYE, 0},
+                            {"PREAUTH", IMC_SAW_PREAUTH, 0}};
+#define IMC_STATUS_WORDS (sizeof imc_responses_status / sizeof imc_responses_status[0])
+
+/* Capabilities that change what the client does. They match as whole atoms. */
+#define IMC_CAN_IMAP4REV1     1u
+#define IMC_CAN_STARTTLS      2u
+#define IMC_CAN_NOT_LOGIN     4u
+#define IMC_CAN_AUTH_CRAM_MD5 8u
+#define IMC_CAN_LISTED        0x8000u /* at least one atom was there */
+
+static const struct {
+    const char *atom;
+    uint16_t bit;
+} imc_responses_capabilities[] = {{"IMAP4rev1", IMC_CAN_IMAP4REV1},
+                                  {"STARTTLS", IMC_CAN_STARTTLS},
+                                  {"LOGINDISABLED", IMC_CAN_NOT_LOGIN},
+                                  {"AUTH=CRAM-MD5", IMC_CAN_AUTH_CRAM_MD5}};
+#define IMC_CAPABILITIES (sizeof imc_responses_capabilities / sizeof imc_responses_capabilities[0])
+
+enum imc_position { IMC_AT_FIRST, IMC_AT_FIRST_SPACE, IMC_AT_SECOND, IMC_AT_ATOMS, IMC_AT_REST };
+
+enum imc_text_position {
+    IMC_TEXT_SPACE, /* the space before it */
+    IMC_TEXT_START,
+    IMC_TEXT_CODE_WORD, /* the first word in the brackets */
+    IMC_TEXT_CODE,
+    IMC_TEXT_CODE_CAPABILITY, /* the brackets hold capabilities */
+    IMC_TEXT_CODE_END,        /* the space behind the brackets */
+    IMC_TEXT_FREE,
+    IMC_TEXT_BASE64,
+    IMC_TEXT_IGNORED
+};
+
+enum imc_base64 { IMC_BASE64_GOOD, IMC_BASE64_TOO_LONG, IMC_BASE64_BAD };
+
+/* The first error wins, and stays. */
+static void imc_engine_fail(imapconnect_engine *engine, int code)
+{
+    if (engine->error != 0)
+        return;
+    engine->error = (int16_t)code;
+    engine->failed_state = engine->state;
+}
+
+/* -- the log -- */
+
+static void imc_log_flush(imapconnect_engine *engine, int more)
+{
+    int direction = engine->log_direction | (more ? IMAPCONNECT_LOG_MORE : 0);
+    if (engine->on_log(engine->config->user, direction, engine->log, engine->log_used) != 0)
+        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+    engine->log_used = 0;
+}
+
+static void imc_log_byte(imapconnect_engine *engine, unsigned char c)
+{
+    int plain = c >= 0x20 && c < 0x7f;
+    char *out;
+    if (engine->log_used + (plain ? 1u : 4u) > sizeof engine->log)
+        imc_log_flush(engine, 1);
+    out = engine->log + engine->log_used;
+    if (plain) {
+        out[0] = (char)c;
+        engine->log_used++;
+    } else {
+        out[0] = '\\';
+        out[1] = 'x';
+        out[2] = imc_bytes_hex(c >> 4u);
+        out[3] = imc_bytes_hex(c);
+        engine->log_used = (uint8_t)(engine->log_used + 4);
+    }
+}
+
+/* The log takes lines; whoever writes in the other direction ends the line that is open. */
+static void imc_log_put(imapconnect_engine *engine, int direction, const char *bytes, size_t count)
+{
+    size_t i;
+    if (engine->on_log == 0)
+        return;
+    if (engine->log_used != 0 && engine->log_direction != direction)
+        imc_log_flush(engine, 0);
+    engine->log_direction = (uint8_t)direction;
+    for (i = 0; i < count; i++)
+        imc_log_byte(engine, (unsigned char)bytes[i]);
+}
+
+static void imc_log_end(imapconnect_engine *engine)
+{
+    if (engine->on_log != 0 && engine->log_used != 0)
+        imc_log_flush(engine, 0);
+}
+
+static void imc_log_note(imapconnect_engine *engine, const char *text)
+{
+    imc_log_put(engine, IMAPCONNECT_LOG_NOTE, text, imc_bytes_length(text, 200));
+    imc_log_end(engine);
+}
+
+/* -- the list -- */
+
+static void imc_list_clear(imapconnect_list *list)
+{
+    list->used = list->count = 0;
+    list->truncated = list->cut = list->unfinished = 0;
+}
+
+static void imc_list_put(imapconnect_list *list, const char *bytes, size_t count)
+{
+    size_t fits;
+    if (list->truncated || count == 0)
+        return;
+    if (!list->unfinished) {
+        if (list->size - list->used < 2) { /* not even a byte and its NUL */
+            list->truncated = 1;
+            return;
+        }
+        list->unfinished = 1;
+        list->count++;
+        list->used++;
+    }
+    fits = imc_bytes_least(count, list->size - list->used);
+    memcpy(list->text + list->used - 1, bytes, fits);
+    list->used += fits;
+    list->text[list->used - 1] = '\0';
+    if (fits < count)
+        list->truncated = list->cut = 1;
+}
+
+IMAPCONNECT_API void imapconnect_list_init(imapconnect_list *list, char *text, size_t size)
+{
+    list->text = text;
+    list->size = text == 0 ? 0 : size;
+    imc_list_clear(list);
+}
+
+IMAPCONNECT_API const char *imapconnect_list_next(const imapconnect_list *list, const char *entry)
+{
+    size_t at = entry == 0 ? 0 : (size_t)(entry - list->text) + strlen(entry) + 1;
+    return at < list->used ? list->text + at : 0;
+}
+
+/* -- the stream: each byte once, in order -- */
+
+static void imc_stream(imapconnect_engine *engine, int event, const char *bytes, size_t count)
+{
+    const imapconnect_config *config = engine->config;
+    if (config->on_response != 0 && config->on_response(config->user, event, bytes, count) != 0)
+        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+}
+
+/* Bytes of a line; the CR and LF that end it are not among them. */
+static void imc_stream_line(imapconnect_engine *engine, const char *from, const char *to)
+{
+    while (to > from && (to[-1] == '\n' || to[-1] == '\r'))
+        to--;
+    if (to == from)
+        return;
+    if (engine->list != 0)
+        imc_list_put(engine->list, from, (size_t)(to - from));
+    imc_log_put(engine, IMAPCONNECT_LOG_RECEIVED, from, (size_t)(to - from));
+    imc_stream(engine, IMAPCONNECT_LINE, from, (size_t)(to - from));
+}
+
+static void imc_stream_line_end(imapconnect_engine *engine)
+{
+    if (engine->list != 0)
+        engine->list->unfinished = 0;
+    imc_log_end(engine);
+    imc_stream(engine, IMAPCONNECT_LINE_END, "\r\n", 2);
+}
+
+static void imc_stream_literal_begin(imapconnect_engine *engine)
+{
+    imc_log_end(engine);
+    imc_stream(engine, IMAPCONNECT_LITERAL_BEGIN, "\r\n", engine->reader.lexer.number);
+}
+
+static void imc_stream_literal(imapconnect_engine *engine, const imc_slice *piece)
+{
+    engine->progress = 1;
+    imc_stream(engine, IMAPCONNECT_LITERAL, (const char *)piece->bytes, piece->count);
+}
+
+/* What came before TLS is forgotten, here and by those who listen: CVE-2021-29969, RFC 3501 section 6.2.1. */
+static void imc_stream_restart(imapconnect_engine *engine)
+{
+    if (engine->list != 0)
+        imc_list_clear(engine->list);
+    imc_stream(engine, IMAPCONNECT_RESTART, 0, 0);
+}
+
+/* -- base64 of a challenge -- */
+
+/* The last group of four is complete: its bits into bytes. Those that padding leaves over must be zero. */
+static void imc_base64_group(imapconnect_reader *reader, char *out)
+{
+    uint32_t bits = reader->base64_bits;
+    unsigned bytes = 3u - reader->base64_padding, i;
+    if (bits & ((1u << (8 * reader->base64_padding)) - 1u))
+        reader->base64_bad = IMC_BASE64_BAD;
+    for (i = 0; i < bytes && reader->base64_bad == IMC_BASE64_GOOD; i++) {
+        if (reader->challenge == IMAPCONNECT_WRITE_SIZE)
+            reader->base64_bad = IMC_BASE64_TOO_LONG;
+        else
+            out[reader->challenge++] = (char)(bits >> (16 - 8 * i));
+    }
+    reader->base64_bits = 0;
+    reader->base64_count = 0;
+}
+
+/* Strict base64, RFC 4648 section 3: the exact alphabet, whole groups, padding at the end alone. */
+static void imc_base64_byte(imapconnect_reader *reader, int c, char *out)
+{
+    int value = imc_sasl_base64_value(c);
+    int ended = reader->base64_padding != 0;
+    if (c == '=' && reader->base64_count >= 2) {
+        reader->base64_padding++;
+        value = 0;
+    } else if (value < 0 || ended) {
+        reader->base64_bad = IMC_BASE64_BAD;
+        return;
+    }
+    reader->base64_bits = reader->base64_bits << 6 | (uint32_t)value;
+    if (++reader->base64_count == 4)
+        imc_base64_group(reader, out);
+}
+
+/* -- the text of a status response -- */
+
+static void imc_responses_keep(char *kept, uint8_t *length, size_t size, int c)
+{
+    if (*length + 1u < size) {
+        kept[(*length)++] = (char)c;
+        kept[*length] = '\0';
+    }
+}
+
+/* The word in lexer.word is an atom of a capability list. */
+static void imc_responses_atom(imapconnect_reader *reader)
+{
+    const imapconnect_lexer *lexer = &reader->lexer;
+    size_t i;
+    reader->found |= IMC_CAN_LISTED;
+    for (i = 0; i < IMC_CAPABILITIES; i++)
+        if (imc_bytes_same(lexer->word, lexer->length, imc_responses_capabilities[i].atom))
+            reader->found |= imc_responses_capabilities[i].bit;
+}
+
+/* A word of the response code is complete. */
+static void imc_responses_code_word(imapconnect_reader *reader)
+{
+    imapconnect_lexer *lexer = &reader->lexer;
+    if (reader->text_position == IMC_TEXT_CODE_CAPABILITY && lexer->length != 0)
+        imc_responses_atom(reader);
+    else if (reader->text_position == IMC_TEXT_CODE_WORD)
+        reader->text_position = imc_bytes_same(lexer->word, lexer->length, "CAPABILITY") ? IMC_TEXT_CODE_CAPABILITY
+                                                                                         : IMC_TEXT_CODE;
+    lexer->length = 0;
+}
+
+/* A byte between "[" and "]". A list of capabilities counts once its bracket is closed. */
+static void imc_responses_code(imapconnect_reader *reader, int c)
+{
+    imapconnect_lexer *lexer = &reader->lexer;
+    if (c == ' ' || c == ']')
+        imc_responses_code_word(reader);
+    else if (lexer->length < sizeof lexer->word)
+        lexer->word[lexer->length++] = (char)c;
+    if (c == ']') {
+        reader->text_position = IMC_TEXT_CODE_END;
+        reader->listed = reader->found;
+    } else {
+        imc_responses_keep(reader->code, &reader->code_length, sizeof reader->code, c);
+    }
+}
+
+static void imc_responses_text_byte(imapconnect_reader *reader, int c, char *out)
+{
+    switch (reader->text_position) {
+    case IMC_TEXT_SPACE:
+        reader->text_position = reader->wants_base64 ? IMC_TEXT_BASE64 : IMC_TEXT_START;
+        break;
+    case IMC_TEXT_START:
+        reader->lexer.length = 0;
+        reader->text_position = c == '[' ? IMC_TEXT_CODE_WORD : IMC_TEXT_FREE;
+        if (c != '[')
+            imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, c);
+        break;
+    case IMC_TEXT_CODE_END:
+        reader->text_position = IMC_TEXT_FREE;
+        if (c != ' ')
+            imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, c);
+        break;
+    case IMC_TEXT_BASE64:
+        imc_base64_byte(reader, c, out);
+        break;
+    case IMC_TEXT_FREE:
+        imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, c);
+        break;
+    case IMC_TEXT_IGNORED:
+        break;
+    default:
+        imc_responses_code(reader, c);
+    }
+}
+
+static void imc_responses_text(imapconnect_reader *reader, const imc_slice *piece, char *out)
+{
+    size_t i;
+    for (i = 0; i < piece->count; i++) {
+        if (reader->text_position == IMC_TEXT_IGNORED)
+            return;
+        if (reader->text_position == IMC_TEXT_FREE && reader->text_length + 1u == sizeof reader->text)
+            reader->text_position = IMC_TEXT_IGNORED; /* the rest is not kept */
+        imc_responses_text_byte(reader, piece->bytes[i], out);
+    }
+}
+
+/* -- the words of a line -- */
+
+static void imc_responses_begin_line(imapconnect_reader *reader)
+{
+    reader->position = IMC_AT_FIRST;
+    reader->saw = IMC_SAW_GARBAGE;
+    reader->tagged = 0;
+    reader->found = reader->listed = 0;
+}
+
+/* A status word came; its text begins, and with it what is kept of the last answer. */
+static void imc_responses_begin_text(imapconnect_reader *reader)
+{
+    reader->lexer.mode = IMC_TEXT;
+    reader->text_position = IMC_TEXT_SPACE;
+    reader->code_length = reader->text_length = 0;
+    reader->code[0] = reader->text[0] = '\0';
+}
+
+static int imc_responses_first(imapconnect_reader *reader)
+{
+    const imapconnect_lexer *lexer = &reader->lexer;
+    reader->position = IMC_AT_FIRST_SPACE;
+    if (imc_bytes_same(lexer->word, lexer->length, "*"))
+        return IMC_SAW_NOTHING;
+    if (imc_bytes_same(lexer->word, lexer->length, "+")) {
+        reader->saw = IMC_SAW_CONTINUATION;
+        reader->position = IMC_AT_REST;
+        reader->lexer.mode = IMC_TEXT;
+        reader->text_position = reader->wants_base64 ? IMC_TEXT_SPACE : IMC_TEXT_IGNORED;
+        reader->challenge = 0;
+        reader->base64_count = reader->base64_padding = reader->base64_bad = 0;
+        return IMC_SAW_NOTHING;
+    }
+    /* Tags match exactly, letter case and all. */
+    if (reader->tag[0] == '\0' || lexer->length != strlen(reader->tag) ||
+        memcmp(lexer->word, reader->tag, lexer->length) != 0)
+        return IMC_SAW_FOREIGN;
+    reader->tagged = 1;
+    return IMC_SAW_NOTHING;
+}
+
+static int imc_responses_second(imapconnect_reader *reader)
+{
+    imapconnect_lexer *lexer = &reader->lexer;
+    size_t i;
+    reader->position = IMC_AT_REST;
+    for (i = 0; i < IMC_STATUS_WORDS; i++)
+        if (imc_bytes_same(lexer->word, lexer->length, imc_responses_status[i].word)) {
+            reader->saw = reader->tagged ? imc_responses_status[i].tagged : imc_responses_status[i].untagged;
+            reader->answer = (uint8_t)(i + 1);
+            imc_responses_begin_text(reader);
+            return reader->saw == 0 ? IMC_SAW_GARBAGE : IMC_SAW_NOTHING;
+        }
+    if (reader->tagged)
+        return IMC_SAW_GARBAGE;
+    reader->saw = IMC_SAW_DATA;
+    lexer->mode = IMC_DATA;
+    if (imc_bytes_same(lexer->word, lexer->length, "CAPABILITY")) {
+        reader->saw = IMC_SAW_CAPABILITY;
+        reader->position = IMC_AT_ATOMS;
+        lexer->mode = IMC_WORDS;
+    }
+    return IMC_SAW_NOTHING;
+}
+
+static int imc_responses_word(imapconnect_reader *reader)
+{
+    switch (reader->position) {
+    case IMC_AT_FIRST:
+        return imc_responses_first(reader);
+    case IMC_AT_SECOND:
+        return imc_responses_second(reader);
+    case IMC_AT_ATOMS:
+        imc_responses_atom(reader);
+        return IMC_SAW_NOTHING;
+    default:
+        return IMC_SAW_GARBAGE;
+    }
+}
+
+static int imc_responses_space(imapconnect_reader *reader)
+{
+    if (reader->position == IMC_AT_FIRST_SPACE) {
+        reader->position = IMC_AT_SECOND;
+        return IMC_SAW_NOTHING;
+    }
+    return reader->position == IMC_AT_ATOMS ? IMC_SAW_NOTHING : IMC_SAW_GARBAGE;
+}
+
+/* The line is whole: what was it? */
+static int imc_responses_end_line(imapconnect_reader *reader)
+{
+    int saw = reader->saw;
+    if (saw == IMC_SAW_CAPABILITY)
+        reader->listed = reader->found;
+    if (saw == IMC_SAW_CONTINUATION && reader->base64_count != 0)
+        reader->base64_bad = IMC_BASE64_BAD;
+    reader->position = IMC_AT_FIRST;
+    return saw;
+}
+
+/* Reads on from `*at` to the end of the next line, or to `end`. Returns the line's event, IMC_SAW_NOTHING when
+   there is none yet. */
+static int imc_responses_next(imapconnect_engine *engine, const char **at, const char *end)
+{
+    imapconnect_reader *reader = &engine->reader;
+    const char *raw = *at; /* from here on the stream has not seen it */
+    for (;;) {
+        imc_slice piece;
+        int saw = IMC_SAW_NOTHING;
+        int token;
+        if (reader->position == IMC_AT_FIRST && reader->lexer.length == 0)
+            imc_responses_begin_line(reader);
+        token = imc_lexer_next(&reader->lexer, at, end, &piece);
+        switch (token) {
+        case IMC_WORD:
+            saw = imc_responses_word(reader);
+            break;
+        case IMC_SPACE:
+            saw = imc_responses_space(reader);
+            break;
+        case IMC_PIECE:
+            imc_responses_text(reader, &piece, engine->writer.out);
+            break;
+        case IMC_MORE:
+            imc_stream_line(engine, raw, *at);
+            return IMC_SAW_NOTHING;
+        case IMC_LITERAL_PIECE:
+            imc_stream_literal(engine, &piece);
+            raw = *at;
+            break;
+        case IMC_LITERAL_BEGIN:
+            imc_stream_line(engine, raw, *at);
+            imc_stream_literal_begin(engine);
+            raw = *at;
+            break;
+        case IMC_LITERAL_END:
+            imc_stream(engine, IMAPCONNECT_LITERAL_END, 0, 0);
+            break;
+        case IMC_LINE_END:
+            imc_stream_line(engine, raw, *at);
+            imc_stream_line_end(engine);
+            return imc_responses_end_line(reader);
+        default:
+            saw = IMC_SAW_GARBAGE;
+        }
+        if (saw != IMC_SAW_NOTHING) {
+            imc_stream_line(engine, raw, *at);
+            return saw;
+        }
+    }
+}
+
+/* >>commands ----------------------------------------------------------------------------------------- *
+ * A command into the transmit buffer, as far as it fits, and into the log with *** for what is secret.
+ * The caller's texts are read where they are, and copied nowhere else.                                    */
+
+enum imc_kind {
+    IMC_RAW,    /* goes as it is */
+    IMC_STRING, /* goes quoted, or as a literal when a byte is above 0x7f */
+    IMC_SECRET  /* the same, and the log shows *** */
+};
+
+/* The longest thing that is written at once: ` {4294967295}` and CRLF. */
+#define IMC_WRITE_ROOM 16
+
+/* CR, LF in an argument would end the line, and begin a command of the attacker's: refused everywhere. */
+static int imc_commands_is_line(const char *text, size_t count)
+{
+    size_t i;
+    for (i = 0; i < count; i++)
+        if (text[i] == '\r' || text[i] == '\n')
+            return 0;
+    return 1;
+}
+
+static int imc_commands_is_ascii(const char *text, size_t count)
+{
+    size_t i;
+    for (i = 0; i < count; i++)
+        if ((unsigned char)text[i] > 0x7f)
+            return 0;
+    return 1;
+}
+
+/* Bytes into the transmit buffer, which has room for them. */
+static void imc_commands_put(imapconnect_writer *writer, const char *bytes, size_t count)
+{
+    memcpy(writer->out + writer->used, bytes, count);
+    writer->used = (uint16_t)(writer->used + count);
+}
+
+/* The same, and into the log. */
+static void imc_commands_show(imapconnect_engine *engine, const char *bytes, size_t count)
+{
+    imc_commands_put(&engine->writer, bytes, count);
+    imc_log_put(engine, IMAPCONNECT_LOG_SENT, bytes, count);
+}
+
+static void imc_commands_mask(imapconnect_engine *engine)
+{
+    imc_log_put(engine, IMAPCONNECT_LOG_SENT, "***", 3);
+}
+
+static void imc_commands_line_end(imapconnect_engine *engine)
+{
+    imc_commands_put(&engine->writer, "\r\n", 2);
+    imc_log_end(engine);
+}
+
+/* Begins a literal, RFC 3501 section 4.3: its bytes wait for the server's "+". How long a secret is, is secret. */
+static void imc_commands_open_literal(imapconnect_engine *engine, const imapconnect_piece *piece)
+{
+    imapconnect_writer *writer = &engine->writer;
+    char header[IMC_WRITE_ROOM];
+    size_t count = imc_bytes_decimal(header + 1, (uint32_t)piece->count) + 1;
+    header[0] = '{';
+    header[count++] = '}';
+    if (piece->kind == IMC_SECRET) {
+        imc_commands_mask(engine);
+        imc_commands_put(writer, header, count);
+    } else {
+        imc_commands_show(engine, header, count);
+    }
+    imc_commands_line_end(engine);
+    writer->literal = 1;
+    writer->waiting = 1;
+}
+
+static void imc_commands_open(imapconnect_engine *engine, const imapconnect_piece *piece)
+{
+    imapconnect_writer *writer = &engine->writer;
+    writer->opened = 1;
+    writer->offset = 0;
+    writer->literal = 0;
+    imc_commands_show(engine, " ", 1);
+    if (piece->kind == IMC_RAW)
+        return;
+    if (!imc_commands_is_ascii(piece->bytes, piece->count)) {
+        imc_commands_open_literal(engine, piece);
+    } else if (piece->kind == IMC_SECRET) {
+        imc_commands_put(writer, "\"", 1);
+        imc_commands_mask(engine);
+    } else {
+        imc_commands_show(engine, "\"", 1);
+    }
+}
+
+/* The next bytes of the present piece: as many as fit, or one with its backslash (RFC 3501 section 9, quoted). */
+static void imc_commands_bytes(imapconnect_engine *engine, const imapconnect_piece *piece)
+{
+    imapconnect_writer *writer = &engine->writer;
+    const char *bytes = piece->bytes + writer->offset;
+    size_t count = imc_bytes_least(piece->count - writer->offset, sizeof writer->out - writer->used);
+    if (piece->kind != IMC_RAW && !writer->literal) {
+        int escaped = *bytes == '"' || *bytes == '\\';
+        count = 1;
+        if (escaped && piece->kind == IMC_SECRET)
+            imc_commands_put(writer, "\\", 1);
+        else if (escaped)
+            imc_commands_show(engine, "\\", 1);
+    }
+    if (piece->kind == IMC_SECRET) {
+        if (writer->literal && writer->offset == 0)
+            imc_commands_mask(engine);
+        imc_commands_put(writer, bytes, count);
+        writer->secret = 1;
+    } else {
+        imc_commands_show(engine, bytes, count);
+    }
+    writer->offset += count;
+}
+
+static void imc_commands_close(imapconnect_engine *engine, const imapconnect_piece *piece)
+{
+    imapconnect_writer *writer = &engine->writer;
+    int quoted = piece->kind != IMC_RAW && !writer->literal;
+    if (quoted && piece->kind == IMC_SECRET)
+        imc_commands_put(writer, "\"", 1);
+    else if (quoted)
+        imc_commands_show(engine, "\"", 1);
+    writer->opened = 0;
+    writer->current++;
+    if (writer->current == writer->pieces)
+        imc_commands_line_end(engine);
+}
+
+/* Writes on: until the command is whole, a literal waits, or the buffer is full. */
+static void imc_commands_fill(imapconnect_engine *engine)
+{
+    imapconnect_writer *writer = &engine->writer;
+    while (writer->current < writer->pieces && !writer->waiting &&
+           sizeof writer->out - writer->used >= IMC_WRITE_ROOM) {
+        const imapconnect_piece *piece = &writer->piece[writer->current];
+        if (!writer->opened)
+            imc_commands_open(engine, piece);
+        else if (writer->offset < piece->count)
+            imc_commands_bytes(engine, piece);
+        else
+            imc_commands_close(engine, piece);
+    }
+}
+
+/* Begins a command: a new tag, and the pieces that the caller has set. A letter stands before the counter, since
+   some servers refuse tags of digits alone. */
+static void imc_commands_begin(imapconnect_engine *engine, int pieces)
+{
+    imapconnect_writer *writer = &engine->writer;
+    char *tag = engine->reader.tag;
+    size_t count;
+    tag[0] = 'a';
+    count = 1 + imc_bytes_decimal(tag + 1, ++writer->counter);
+    tag[count] = '\0';
+    writer->pieces = (uint8_t)pieces;
+    writer->current = writer->opened = writer->waiting = 0;
+    imc_commands_show(engine, tag, count);
+    imc_commands_fill(engine);
+}
+
+/* 1 when every byte of the command has left. */
+static int imc_commands_are_sent(const imapconnect_writer *writer)
+{
+    return writer->sent == writer->used && (writer->current == writer->pieces || writer->waiting);
+}
+
+/* Some bytes have left. Once all have, what was secret in the buffer is wiped. */
+static void imc_commands_sent(imapconnect_engine *engine, size_t count)
+{
+    imapconnect_writer *writer = &engine->writer;
+    writer->sent = (uint16_t)(writer->sent + count);
+    if (writer->sent < writer->used)
+        return;
+    if (writer->secret)
+        IMAPCONNECT_WIPE(writer->out, sizeof writer->out);
+    writer->secret = 0;
+    writer->used = writer->sent = 0;
+    imc_commands_fill(engine);
+}
+
+/* A command text that only the library itself may send, or that is no whole line. Returns 0 or an error. */
+static int imc_commands_check(const char *text, size_t count)
+{
+    static const char *const own[] = {"LOGIN", "AUTHENTICATE", "STARTTLS", "COMPRESS", "LOGOUT", "IDLE"};
+    size_t word = 0, i;
+    if (count == 0 || text[0] == ' ' || !imc_commands_is_line(text, count))
+        return IMAPCONNECT_E_VALUE;
+    while (word < count && text[word] != ' ')
+        word++;
+    for (i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (imc_bytes_same(text, word, own[i]))
+            return IMAPCONNECT_E_USE_FUNCTION;
+    if (text[count - 1] != '}')
+        return 0;
+    for (i = count - 1; i > 0 && (imc_bytes_is_digit(text[i - 1]) || text[i - 1] == '+');)
+        i--;
+    return i > 0 && i < count - 1 && text[i - 1] == '{' ? IMAPCONNECT_E_LITERAL : 0;
+}
+
+/* >>engine ------------------------------------------------------------------------------------------- *
+ * The protocol. All that changes the state stands in this room, and its table says when. It does not know who
+ * calls: no I/O, no clock, no memory of its own.                                                           */
+
+enum imc_state {
+    IMC_ANY, /* in the table; of a session: closed */
+    IMC_OPENING,
+    IMC_SECURING, /* the handshake; the engine stands still meanwhile */
+    IMC_GREETING,
+    IMC_CAPABILITY,
+    IMC_STARTTLS,
+    IMC_AUTHENTICATE,
+    IMC_LOGIN,
+    IMC_READY,
+    IMC_COMMAND,
+    IMC_LOGOUT
+};
+#define IMC_CLOSED IMC_ANY
+
+static const char *const imc_engine_phases[] = {"closed",   "connecting",   "handshake", "greeting", "capability",
+                                                "starttls", "authenticate", "login",     "ready",    "command",
+                                                "logout"};
+
+enum imc_exchange { IMC_NOT_ANSWERED, IMC_ANSWERED, IMC_GIVEN_UP };
+
+/* A command of the time after the login: its codes for NO, BAD, and a "+" that nobody asked for. */
+struct imc_command {
+    uint8_t state;
+    int16_t no;
+    int16_t bad;
+    int16_t plus;
+};
+
+static const struct imc_command imc_engine_noop = {IMC_COMMAND, IMAPCONNECT_E_NOOP, IMAPCONNECT_E_NOOP,
+                                                   IMAPCONNECT_E_NOOP};
+static const struct imc_command imc_engine_text = {IMC_COMMAND, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD,
+                                                   IMAPCONNECT_E_RESPONSE};
+static const struct imc_command imc_engine_logout = {IMC_LOGOUT, IMAPCONNECT_E_LOGOUT, IMAPCONNECT_E_LOGOUT,
+                                                     IMAPCONNECT_E_LOGOUT};
+
+/* The mechanisms, in the documented order. `clear` ones show the password to whoever reads the line. */
+typedef struct imc_mechanism {
+    const char *name;
+    const char *command;
+    uint16_t needs;
+    uint16_t not_with;
+    uint8_t clear;
+    uint8_t state;
+    uint8_t pieces;
+} imc_mechanism;
+
+static const imc_mechanism imc_engine_mechanisms[] = {
+#ifdef IMC_HAS_CRAM_MD5
+    {"CRAM-MD5", "AUTHENTICATE CRAM-MD5", IMC_CAN_AUTH_CRAM_MD5, 0, 0, IMC_AUTHENTICATE, 1},
+#endif
+    {"LOGIN", "LOGIN", 0, IMC_CAN_NOT_LOGIN, 1, IMC_LOGIN, 3}};
+#define IMC_MECHANISMS (sizeof imc_engine_mechanisms / sizeof imc_engine_mechanisms[0])
+
+static void imc_engine_piece(imapconnect_engine *engine, int at, int kind, const char *bytes, size_t count)
+{
+    imapconnect_piece *piece = &engine->writer.piece[at];
+    piece->kind = kind;
+    piece->bytes = bytes;
+    piece->count = count;
+}
+
+/* Sends a command of `pieces` pieces, and a new time limit begins. */
+static void imc_engine_send(imapconnect_engine *engine, int state, int pieces)
+{
+    engine->state = (uint8_t)state;
+    engine->reply_bytes = 0;
+    engine->reply_lines = 0;
+    engine->step++;
+    imc_commands_begin(engine, pieces);
+}
+
+static void imc_engine_send_word(imapconnect_engine *engine, int state, const char *word)
+{
+    imc_engine_piece(engine, 0, IMC_RAW, word, strlen(word));
+    imc_engine_send(engine, state, 1);
+}
+
+/* The call has ended well, or with an error after which the session goes on. */
+static void imc_engine_finish(imapconnect_engine *engine, int result)
+{
+    engine->state = IMC_READY;
+    engine->reader.tag[0] = '\0';
+    engine->result = (int16_t)result;
+    engine->done = 1;
+}
+
+/* May this mechanism be used? If only the configuration is against it, that is the error of the login. */
+static int imc_engine_allows(imapconnect_engine *engine, const imc_mechanism *mechanism)
+{
+    if ((engine->capabilities & mechanism->needs) != mechanism->needs ||
+        (engine->capabilities & mechanism->not_with) != 0)
+        return 0;
+    if (!mechanism->clear || engine->encrypted || !engine->config->refuse_cleartext)
+        return 1;
+    engine->login_error = IMAPCONNECT_E_CLEARTEXT;
+    return 0;
+}
+
+/* The next mechanism that the server offers, each of them once in a connect. */
+static void imc_engine_log_in(imapconnect_engine *engine)
+{
+    while (engine->mechanism < IMC_MECHANISMS) {
+        const imc_mechanism *mechanism = &imc_engine_mechanisms[engine->mechanism++];
+        if (!imc_engine_allows(engine, mechanism))
+            continue;
+        imc_engine_piece(engine, 1, IMC_STRING, engine->username,
+                         imc_bytes_length(engine->username, IMAPCONNECT_MAX_ARGUMENT));
+        imc_engine_piece(engine, 2, IMC_SECRET, engine->password,
+                         imc_bytes_length(engine->password, IMAPCONNECT_MAX_ARGUMENT));
+        imc_engine_piece(engine, 0, IMC_RAW, mechanism->command, strlen(mechanism->command));
+        engine->exchange = IMC_NOT_ANSWERED;
+        engine->offered = 0;
+        engine->reader.wants_base64 = mechanism->state == IMC_AUTHENTICATE;
+        imc_engine_send(engine, mechanism->state, mechanism->pieces);
+        return;
+    }
+    if (engine->login_error == 0)
+        engine->login_error = IMAPCONNECT_E_NO_LOGIN;
+    imc_engine_fail(engine, engine->login_error);
+}
+
+/* What comes next on the way in, from what is known now. */
+static void imc_engine_advance(imapconnect_engine *engine)
+{
+    int in_clear = engine->secure == IMAPCONNECT_STARTTLS && !engine->encrypted;
+    if (engine->capabilities == 0) {
+        imc_engine_send_word(engine, IMC_CAPABILITY, "CAPABILITY");
+    } else if ((engine->capabilities & IMC_CAN_IMAP4REV1) == 0) {
+        imc_engine_fail(engine, IMAPCONNECT_E_NOT_IMAP4REV1);
+    } else if (in_clear && (engine->capabilities & IMC_CAN_STARTTLS) == 0) {
+        imc_engine_fail(engine, IMAPCONNECT_E_NO_STARTTLS);
+    } else if (in_clear) {
+        imc_engine_send_word(engine, IMC_STARTTLS, "STARTTLS");
+    } else if (engine->preauth) {
+        imc_engine_finish(engine, IMAPCONNECT_OK);
+    } else {
+        imc_engine_log_in(engine);
+    }
+}
+
+/* -- the actions of the table; `code` stands in the row -- */
+
+static void imc_engine_ignore(imapconnect_engine *engine, int code)
+{
+    (void)engine;
+    (void)code;
+}
+
+static void imc_engine_greeted(imapconnect_engine *engine, int code)
+{
+    (void)code;
+    engine->capabilities = engine->reader.listed;
+    imc_engine_advance(engine);
+}
+
+/* PREAUTH says that we are logged in already. With STARTTLS that would keep the whole session in clear text, since
+   the command is not legal then: CVE-2020-12398, CVE-2020-14093. */
+static void imc_engine_preauth(imapconnect_engine *engine, int code)
+{
+    if (engine->secure == IMAPCONNECT_STARTTLS) {
+        imc_engine_fail(engine, code);
+        return;
+    }
+    engine->preauth = 1;
+    imc_engine_greeted(engine, 0);
+}
+
+/* A capability list counts while our CAPABILITY is outstanding; the last one that has an atom. */
+static void imc_engine_listed(imapconnect_engine *engine, int code)
+{
+    (void)code;
+    if (engine->reader.listed != 0 && imc_commands_are_sent(&engine->writer))
+        engine->capabilities = engine->reader.listed;
+}
+
+/* During a login it may be part of the reply; it counts if that is OK, and decides nothing before. */
+static void imc_engine_offered(imapconnect_engine *engine, int code)
+{
+    (void)code;
+    if (engine->reader.listed != 0)
+        engine->offered = engine->reader.listed;
+}
+
+static void imc_engine_capable(imapconnect_engine *engine, int code)
+{
+    if (engine->capabilities == 0)
+        imc_engine_fail(engine, code);
+    else
+        imc_engine_advance(engine);
+}
+
+/* The session looks for bytes behind the OK, and goes on with the handshake. */
+static void imc_engine_secure(imapconnect_engine *engine, int code)
+{
+    (void)code;
+    engine->state = IMC_SECURING;
+    engine->reader.tag[0] = '\0';
+    engine->step++;
+}
+
+static void imc_engine_give_up(imapconnect_engine *engine, int code)
+{
+    engine->login_error = (int16_t)code;
+    engine->exchange = IMC_GIVEN_UP;
+    imc_commands_show(engine, "*", 1);
+    imc_commands_line_end(engine);
+}
+
+/* "+" during AUTHENTICATE, RFC 3501 section 6.2.2. The first is the challenge; "*" declines what is wrong with it,
+   and any further one. */
+static void imc_engine_challenged(imapconnect_engine *engine, int code)
+{
+    imapconnect_reader *reader = &engine->reader;
+    imapconnect_writer *writer = &engine->writer;
+    size_t count = 0;
+    reader->wants_base64 = 0;
+    if (engine->exchange == IMC_GIVEN_UP) {
+        imc_engine_fail(engine, code);
+        return;
+    }
+#ifdef IMC_HAS_CRAM_MD5
+    if (engine->exchange == IMC_NOT_ANSWERED && reader->base64_bad == IMC_BASE64_GOOD && reader->challenge != 0)
+        count = imc_sasl_cram_md5(writer->out, reader->challenge, engine->username, engine->password);
+#endif
+    if (count == 0) {
+        int not_base64 = engine->exchange == IMC_NOT_ANSWERED && reader->base64_bad == IMC_BASE64_BAD;
+        imc_engine_give_up(engine, not_base64 ? IMAPCONNECT_E_CHALLENGE : code);
+        return;
+    }
+    writer->used = (uint16_t)count;
+    writer->secret = 1;
+    engine->exchange = IMC_ANSWERED;
+    imc_commands_mask(engine);
+    imc_commands_line_end(engine);
+}
+
+/* "+" for the literal that waits. */
+static void imc_engine_continued(imapconnect_engine *engine, int code)
+{
+    if (!engine->writer.waiting) {
+        imc_engine_fail(engine, code);
+        return;
+    }
+    engine->writer.waiting = 0;
+    imc_commands_fill(engine);
+}
+
+/* OK to a login. Before our answer to the challenge, after "*", or in place of a "+", it is a lie. */
+static void imc_engine_entered(imapconnect_engine *engine, int code)
+{
+    if (engine->writer.waiting || (engine->state == IMC_AUTHENTICATE && engine->exchange != IMC_ANSWERED)) {
+        imc_engine_fail(engine, code);
+        return;
+    }
+    if (engine->reader.listed != 0)
+        engine->offered = engine->reader.listed;
+    if (engine->offered != 0)
+        engine->capabilities = engine->offered;
+    engine->entered = engine->mechanism;
+    imc_engine_finish(engine, IMAPCONNECT_OK);
+}
+
+/* NO or BAD to a login: the next mechanism. After our "*" the reason for that is kept. */
+static void imc_engine_refused(imapconnect_engine *engine, int code)
+{
+    if (engine->exchange != IMC_GIVEN_UP)
+        engine->login_error = (int16_t)code;
+    imc_engine_log_in(engine);
+}
+
+static void imc_engine_answered(imapconnect_engine *engine, int code)
+{
+    (void)code;
+    imc_engine_finish(engine, IMAPCONNECT_OK);
+}
+
+static void imc_engine_answered_no(imapconnect_engine *engine, int code)
+{
+    (void)code;
+    imc_engine_finish(engine, engine->command->no);
+}
+
+static void imc_engine_answered_bad(imapconnect_engine *engine, int code)
+{
+    (void)code;
+    imc_engine_finish(engine, engine->command->bad);
+}
+
+static void imc_engine_not_expected(imapconnect_engine *engine, int code)
+{
+    (void)code;
+    imc_engine_fail(engine, engine->command->plus);
+}
+
+/* -- the table: the first row that fits counts; no row, no effect -- */
+
+typedef struct imc_rule {
+    uint8_t state;
+    uint8_t saw; /* 0: anything */
+    int16_t code;
+    void (*act)(imapconnect_engine *engine, int code);
+} imc_rule;
+
+static const imc_rule imc_engine_rules[] = {
+    {IMC_GREETING, IMC_SAW_OK, 0, imc_engine_greeted},
+    {IMC_GREETING, IMC_SAW_PREAUTH, IMAPCONNECT_E_PREAUTH, imc_engine_preauth},
+    {IMC_GREETING, IMC_SAW_BYE, IMAPCONNECT_E_GREETING_BYE, imc_engine_fail},
+    {IMC_GREETING, 0, IMAPCONNECT_E_GREETING, imc_engine_fail},
+
+    {IMC_CAPABILITY, IMC_SAW_CAPABILITY, 0, imc_engine_listed},
+    {IMC_CAPABILITY, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_CAPABILITY, imc_engine_capable},
+    {IMC_CAPABILITY, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_CAPABILITY, imc_engine_fail},
+    {IMC_CAPABILITY, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_CAPABILITY, imc_engine_fail},
+    {IMC_CAPABILITY, IMC_SAW_CONTINUATION, IMAPCONNECT_E_CAPABILITY, imc_engine_fail},
+
+    {IMC_STARTTLS, IMC_SAW_TAGGED_OK, 0, imc_engine_secure},
+    {IMC_STARTTLS, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_STARTTLS, imc_engine_fail},
+    {IMC_STARTTLS, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_STARTTLS, imc_engine_fail},
+    {IMC_STARTTLS, IMC_SAW_CONTINUATION, IMAPCONNECT_E_STARTTLS, imc_engine_fail},
+
+    {IMC_AUTHENTICATE, IMC_SAW_CONTINUATION, IMAPCONNECT_E_CRAM_MD5, imc_engine_challenged},
+    {IMC_AUTHENTICATE, IMC_SAW_CAPABILITY, 0, imc_engine_offered},
+    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_CRAM_MD5, imc_engine_entered},
+    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_LOGIN_REJECTED, imc_engine_refused},
+    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_CRAM_MD5, imc_engine_refused},
+
+    {IMC_LOGIN, IMC_SAW_CONTINUATION, IMAPCONNECT_E_LOGIN, imc_engine_continued},
+    {IMC_LOGIN, IMC_SAW_CAPABILITY, 0, imc_engine_offered},
+    {IMC_LOGIN, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_LOGIN, imc_engine_entered},
+    {IMC_LOGIN, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_LOGIN_REJECTED, imc_engine_refused},
+    {IMC_LOGIN, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_LOGIN, imc_engine_refused},
+
+    {IMC_COMMAND, IMC_SAW_TAGGED_OK, 0, imc_engine_answered},
+    {IMC_COMMAND, IMC_SAW_TAGGED_NO, 0, imc_engine_answered_no},
+    {IMC_COMMAND, IMC_SAW_TAGGED_BAD, 0, imc_engine_answered_bad},
+    {IMC_COMMAND, IMC_SAW_CONTINUATION, 0, imc_engine_not_expected},
+
+    {IMC_LOGOUT, IMC_SAW_BYE, 0, imc_engine_ignore},
+    {IMC_LOGOUT, IMC_SAW_TAGGED_OK, 0, imc_engine_answered},
+    {IMC_LOGOUT, IMC_SAW_TAGGED_NO, 0, imc_engine_answered_no},
+    {IMC_LOGOUT, IMC_SAW_TAGGED_BAD, 0, imc_engine_answered_bad},
+    {IMC_LOGOUT, IMC_SAW_CONTINUATION, 0, imc_engine_not_expected},
+
+    {IMC_ANY, IMC_SAW_BYE, IMAPCONNECT_E_BYE, imc_engine_fail},
+    {IMC_ANY, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_TAG, imc_engine_fail},
+    {IMC_ANY, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_TAG, imc_engine_fail},
+    {IMC_ANY, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_TAG, imc_engine_fail},
+    {IMC_ANY, IMC_SAW_FOREIGN, IMAPCONNECT_E_TAG, imc_engine_fail},
+    {IMC_ANY, IMC_SAW_CONTINUATION, IMAPCONNECT_E_RESPONSE, imc_engine_fail},
+    {IMC_ANY, IMC_SAW_GARBAGE, IMAPCONNECT_E_RESPONSE, imc_engine_fail}};
+
+/* The state in which the table is read. A tagged line or a "+" that comes before the command has left is an answer
+   to something that was never asked (CVE-2026-42246): it is looked up as if nothing were outstanding. */
+static int imc_engine_reads_as(const imapconnect_engine *engine, int saw)
+{
+    int answer = saw == IMC_SAW_CONTINUATION || saw == IMC_SAW_TAGGED_OK || saw == IMC_SAW_TAGGED_NO ||
+                 saw == IMC_SAW_TAGGED_BAD;
+    if (answer && engine->state != IMC_GREETING && !imc_commands_are_sent(&engine->writer))
+        return IMC_ANY;
+    return engine->state;
+}
+
+static void imc_engine_dispatch(imapconnect_engine *engine, int saw)
+{
+    int state = imc_engine_reads_as(engine, saw);
+    size_t i;
+    for (i = 0; i < sizeof imc_engine_rules / sizeof imc_engine_rules[0]; i++) {
+        const imc_rule *rule = &imc_engine_rules[i];
+        if ((rule->state == state || rule->state == IMC_ANY) && (rule->saw == saw || rule->saw == 0)) {
+            rule->act(engine, rule->code);
+            return;
+        }
+    }
+}
+
+/* How many of `count` bytes may still belong to this reply. */
+static size_t imc_engine_limit(const imapconnect_engine *engine, size_t count)
+{
+    uint32_t limit = engine->state < IMC_READY ? IMC_MAX_REPLY : engine->config->max_reply;
+    if (limit == 0)
+        return count;
+    return imc_bytes_least(count, limit > engine->reply_bytes ? limit - engine->reply_bytes : 0);
+}
+
+/* 1 while the engine takes bytes: not once the call is over, nor while TLS comes up. */
+static int imc_engine_listens(const imapconnect_engine *engine)
+{
+    return !engine->done && engine->error == 0 && engine->state > IMC_SECURING;
+}
+
+/* Takes bytes from the server, line by line, up to where the call ends. `*at` moves behind what was taken. */
+static void imc_engine_take(imapconnect_engine *engine, const char **at, const char *end)
+{
+    while (imc_engine_listens(engine) && *at < end) {
+        const char *from = *at;
+        size_t count = imc_engine_limit(engine, (size_t)(end - from));
+        int saw;
+        if (count == 0) {
+            imc_engine_fail(engine, IMAPCONNECT_E_LIMIT);
+            return;
+        }
+        saw = imc_responses_next(engine, at, from + count);
+        engine->reply_bytes += (uint32_t)(*at - from);
+        if (saw == IMC_SAW_NOTHING)
+            continue;
+        if (engine->state < IMC_READY && ++engine->reply_lines > IMC_MAX_LINES)
+            imc_engine_fail(engine, IMAPCONNECT_E_LIMIT);
+        imc_engine_dispatch(engine, saw);
+    }
+}
+
+/* TLS is up. After STARTTLS nothing that was read before is left, and the capabilities are asked for anew. */
+static void imc_engine_secured(imapconnect_engine *engine)
+{
+    imapconnect_reader *reader = &engine->reader;
+    engine->encrypted = 1;
+    engine->step++;
+    if (engine->secure != IMAPCONNECT_STARTTLS) {
+        engine->state = IMC_GREETING;
+        return;
+    }
+    memset(reader, 0, sizeof *reader);
+    engine->capabilities = 0;
+    imc_stream_restart(engine);
+    imc_engine_advance(engine);
+}
+
+/* A new call: what it reports to, and the code that NO and BAD get. */
+static void imc_engine_call(imapconnect_engine *engine, const struct imc_command *command, imapconnect_list *list)
+{
+    engine->command = command;
+    engine->list = list;
+    engine->done = 0;
+    engine->result = 0;
+    if (list != 0)
+        imc_list_clear(list);
+}
+
+/* >>sockets ------------------------------------------------------------------------------------------ *
+ * The platform's transport and clock. POSIX; Winsock's place is beside it.                                 */
+
+#ifndef IMAPCONNECT_NO_SOCKETS
+
+#ifdef MSG_NOSIGNAL
+#define IMC_SEND_FLAGS MSG_NOSIGNAL /* no SIGPIPE: a library must not end the program */
+#else
+#define IMC_SEND_FLAGS 0
+#endif
+
+static uint32_t imc_sockets_clock(void *user)
+{
+    struct timespec now;
+    (void)user;
+    if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
+        return 0;
+    return (uint32_t)now.tv_sec * 1000u + (uint32_t)(now.tv_nsec / 1000000);
+}
+
+static const struct {
+    int number;
+    int16_t code;
+} imc_sockets_errors[] = {{ECONNREFUSED, IMAPCONNECT_E_REFUSED},   {ETIMEDOUT, IMAPCONNECT_E_TIMED_OUT},
+                          {EHOSTUNREACH, IMAPCONNECT_E_NO_ROUTE},  {ENETUNREACH, IMAPCONNECT_E_NO_ROUTE},
+                          {ECONNRESET, IMAPCONNECT_E_RESET},       {EPIPE, IMAPCONNECT_E_RESET},
+                          {ECONNABORTED, IMAPCONNECT_E_RESET},     {ENOMEM, IMAPCONNECT_E_MEMORY},
+                          {ENOBUFS, IMAPCONNECT_E_MEMORY}};
+
+/* The system's errno into a code. */
+static int imc_sockets_error(imapconnect_sockets *sockets, int number)
+{
+    size_t i;
+    sockets->detail = number;
+    for (i = 0; i < sizeof imc_sockets_errors / sizeof imc_sockets_errors[0]; i++)
+        if (imc_sockets_errors[i].number == number)
+            return imc_sockets_errors[i].code;
+    return IMAPCONNECT_E_TRANSPORT;
+}
+
+/* The resolver's answer into a code. */
+static int imc_sockets_lookup_error(imapconnect_sockets *sockets, int number)
+{
+    sockets->detail = number;
+    if (number == EAI_NONAME)
+        return IMAPCONNECT_E_HOST_NOT_FOUND;
+    if (number == EAI_AGAIN)
+        return IMAPCONNECT_E_LOOKUP_AGAIN;
+    if (number == EAI_MEMORY)
+        return IMAPCONNECT_E_MEMORY;
+#ifdef EAI_NODATA
+    if (number == EAI_NODATA)
+        return IMAPCONNECT_E_NO_ADDRESS;
+#endif
+    return IMAPCONNECT_E_LOOKUP_FAILED;
+}
+
+/* All addresses of the host, both families. A numeric one is only parsed; a name blocks in the resolver. */
+static int imc_sockets_lookup(imapconnect_sockets *sockets, const char *host, uint16_t port)
+{
+    struct addrinfo hints;
+    uint8_t address[16];
+    char service[8];
+    size_t length = strlen(host);
+    int numeric = imc_names_ipv4(host, length, address) || imc_names_ipv6(host, length, address);
+    int failed;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICSERV | (numeric ? AI_NUMERICHOST : 0);
+    service[imc_bytes_decimal(service, port)] = '\0';
+    failed = getaddrinfo(host, service, &hints, &sockets->addresses);
+    if (failed != 0) {
+        sockets->addresses = 0;
+        return imc_sockets_lookup_error(sockets, failed);
+    }
+    for (sockets->next = sockets->addresses; sockets->next != 0 && sockets->left < 255;)
+        sockets->left++, sockets->next = sockets->next->ai_next;
+    sockets->next = sockets->addresses;
+    return 0;
+}
+
+/* A socket that never blocks, is closed by exec, and sends at once. */
+static int imc_sockets_new(int family)
+{
+    int on = 1;
+#if defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+#else
+    int fd = socket(family, SOCK_STREAM, 0);
+    if (fd >= 0 && (fcntl(fd, F_SETFL, O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)) {
+        close(fd);
+        return -1;
+    }
+#endif
+    if (fd >= 0)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* slower without, but not wrong */
+#ifdef SO_NOSIGPIPE
+    if (fd >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
+    return fd;
+}
+
+/* Begins to connect to the next address, which gets what is left of the time divided by the addresses left. Returns
+   1 when that was all, 0 when it is under way, or an error. */
+static int imc_sockets_try(imapconnect_sockets *sockets, uint32_t milliseconds)
+{
+    const struct addrinfo *address = sockets->next;
+    sockets->next = address->ai_next;
+    sockets->until = milliseconds - milliseconds / (sockets->left != 0 ? sockets->left : 1u);
+    if (sockets->left > 0)
+        sockets->left--;
+    sockets->fd = imc_sockets_new(address->ai_family);
+    if (sockets->fd < 0)
+        return imc_sockets_error(sockets, errno);
+    if (connect(sockets->fd, address->ai_addr, address->ai_addrlen) == 0)
+        return 1;
+    return errno == EINPROGRESS || errno == EINTR ? 0 : imc_sockets_error(sockets, errno);
+}
+
+/* Has the connection come up? Returns as imc_sockets_try; `*milliseconds` becomes what this address has left. */
+static int imc_sockets_check(imapconnect_sockets *sockets, uint32_t *milliseconds)
+{
+    struct pollfd ready;
+    int number = 0;
+    socklen_t size = sizeof number;
+    ready.fd = sockets->fd;
+    ready.events = POLLOUT;
+    ready.revents = 0;
+    if (poll(&ready, 1, 0) <= 0) {
+        if (*milliseconds <= sockets->until)
+            return IMAPCONNECT_E_CONNECT_TIMEOUT;
+        *milliseconds -= sockets->until;
+        return 0;
+    }
+    if (getsockopt(sockets->fd, SOL_SOCKET, SO_ERROR, &number, &size) != 0)
+        number = errno;
+    return number == 0 ? 1 : imc_sockets_error(sockets, number);
+}
+
+static void imc_sockets_drop(imapconnect_sockets *sockets)
+{
+    if (sockets->fd >= 0)
+        close(sockets->fd);
+    sockets->fd = -1;
+}
+
+/* open: every address in turn; when all fail, the first one's error counts. */
+static int imc_sockets_open(void *context, const char *host, uint16_t port, uint32_t *milliseconds)
+{
+    imapconnect_sockets *sockets = (imapconnect_sockets *)context;
+    int state = 0;
+    if (sockets->addresses == 0)
+        state = imc_sockets_lookup(sockets, host, port);
+    else if (sockets->fd >= 0)
+        state = imc_sockets_check(sockets, milliseconds);
+    for (;;) {
+        if (state > 0) {
+            sockets->drained = 1;
+            return sockets->fd;
+        }
+        if (state == 0 && sockets->fd >= 0)
+            return IMAPCONNECT_WANT_WRITE;
+        if (state < 0 && sockets->error == 0)
+            sockets->error = (int16_t)state;
+        imc_sockets_drop(sockets);
+        if (sockets->next == 0)
+            return sockets->error;
+        state = imc_sockets_try(sockets, *milliseconds);
+    }
+}
+
+/* read: when the kernel gave less than it was asked for, or the answer to what was just sent cannot be there yet,
+   the next call says so without asking again. That saves one system call in three. */
+static int imc_sockets_read(void *context, void *bytes, size_t count)
+{
+    imapconnect_sockets *sockets = (imapconnect_sockets *)context;
+    ssize_t got;
+    if (sockets->drained) {
+        sockets->drained = 0;
+        return IMAPCONNECT_WANT_READ;
+    }
+    do
+        got = recv(sockets->fd, bytes, count, 0);
+    while (got < 0 && errno == EINTR);
+    if (got > 0) {
+        sockets->drained = (size_t)got < count;
+        return (int)got;
+    }
+    if (got == 0)
+        return IMAPCONNECT_CLOSED;
+    return errno == EAGAIN || errno == EWOULDBLOCK ? IMAPCONNECT_WANT_READ : imc_sockets_error(sockets, errno);
+}
+
+static int imc_sockets_write(void *context, const void *bytes, size_t count)
+{
+    imapconnect_sockets *sockets = (imapconnect_sockets *)context;
+    ssize_t sent;
+    do
+        sent = send(sockets->fd, bytes, count, IMC_SEND_FLAGS);
+    while (sent < 0 && errno == EINTR);
+    if (sent > 0) {
+        sockets->drained = 1;
+        return (int)sent;
+    }
+    return errno == EAGAIN || errno == EWOULDBLOCK ? IMAPCONNECT_WANT_WRITE : imc_sockets_error(sockets, errno);
+}
+
+static int imc_sockets_wait(void *context, int what, uint32_t milliseconds)
+{
+    imapconnect_sockets *sockets = (imapconnect_sockets *)context;
+    struct pollfd ready;
+    ready.fd = sockets->fd;
+    ready.events = (short)((what & IMAPCONNECT_READABLE ? POLLIN : 0) | (what & IMAPCONNECT_WRITABLE ? POLLOUT : 0));
+    ready.revents = 0;
+    if (poll(&ready, 1, (int)imc_bytes_least(milliseconds, 0x7fffffff)) < 0 && errno != EINTR)
+        return imc_sockets_error(sockets, errno);
+    return 0;
+}
+
+static void imc_sockets_close(void *context)
+{
+    imapconnect_sockets *sockets = (imapconnect_sockets *)context;
+    imc_sockets_drop(sockets);
+    if (sockets->addresses != 0)
+        freeaddrinfo(sockets->addresses);
+    sockets->addresses = sockets->next = 0;
+    sockets->left = 0;
+    sockets->error = 0;
+}
+
+/* Fills in what the configuration leaves to the platform. */
+static void imc_sockets_default(imapconnect_session *session)
+{
+    imapconnect_transport *transport = &session->config.transport;
+    if (session->config.clock == 0)
+        session->config.clock = imc_sockets_clock;
+    if (transport->open != 0 || transport->read != 0 || transport->write != 0 || transport->close != 0)
+        return;
+    transport->context = &session->sockets;
+    transport->open = imc_sockets_open;
+    transport->read = imc_sockets_read;
+    transport->write = imc_sockets_write;
+    transport->wait = imc_sockets_wait;
+    transport->close = imc_sockets_close;
+}
+
+#else
+
+static void imc_sockets_default(imapconnect_session *session)
+{
+    (void)session;
+}
+
+#endif
+
+/* >>wolfssl ------------------------------------------------------------------------------------------ *
+ * TLS as a transport over a transport. No other room knows wolfSSL. All policy is set on the WOLFSSL object, so
+ * that a shared context cannot weaken it, and is checked again after the handshake.                         */
+
+#ifndef IMAPCONNECT_NO_TLS
+
+/* AEAD with ephemeral keys and nothing else. wolfSSL's own default list offers anonymous Diffie-Hellman and NULL
+   where it was built with HAVE_ANON: with those a server without a certificate is accepted. */
+#define IMC_TLS_SUITES(X)                                                                                     \
+    X(0x1301, "TLS13-AES128-GCM-SHA256")                                                                      \
+    X(0x1302, "TLS13-AES256-GCM-SHA384")                                                                      \
+    X(0x1303, "TLS13-CHACHA20-POLY1305-SHA256")                                                               \
+    X(0xc02b, "ECDHE-ECDSA-AES128-GCM-SHA256")                                                                \
+    X(0xc02f, "ECDHE-RSA-AES128-GCM-SHA256")                                                                  \
+    X(0xc02c, "ECDHE-ECDSA-AES256-GCM-SHA384")                                                                \
+    X(0xc030, "ECDHE-RSA-AES256-GCM-SHA384")                                                                  \
+    X(0xcca9, "ECDHE-ECDSA-CHACHA20-POLY1305")                                                                \
+    X(0xcca8, "ECDHE-RSA-CHACHA20-POLY1305")
+
+#define IMC_TLS_MIN_RSA 2048 /* bits */
+#define IMC_TLS_MIN_ECC 256
+
+static const char imc_tls_suites[] =
+#define IMC_TLS_SUITE(number, name) ":" name
+    IMC_TLS_SUITES(IMC_TLS_SUITE)
+#undef IMC_TLS_SUITE
+    ;
+
+static int imc_tls_allows_suite(int suite)
+{
+    switch (suite) {
+#define IMC_TLS_SUITE(number, name) case number:
+        IMC_TLS_SUITES(IMC_TLS_SUITE)
+#undef IMC_TLS_SUITE
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* What wolfSSL says, in our numbers. Every other failure is IMAPCONNECT_E_TLS. */
+static const struct {
+    int16_t theirs;
+    int16_t ours;
+} imc_tls_errors[] = {{ASN_AFTER_DATE_E, IMAPCONNECT_E_EXPIRED},
+                      {ASN_BEFORE_DATE_E, IMAPCONNECT_E_NOT_YET_VALID},
+                      {ASN_NO_SIGNER_E, IMAPCONNECT_E_UNTRUSTED},
+                      {ASN_SELF_SIGNED_E, IMAPCONNECT_E_UNTRUSTED},
+                      {ASN_SIG_CONFIRM_E, IMAPCONNECT_E_UNTRUSTED},
+                      {NO_PEER_CERT, IMAPCONNECT_E_NO_CERTIFICATE},
+                      {RSA_KEY_SIZE_E, IMAPCONNECT_E_WEAK},
+                      {ECC_KEY_SIZE_E, IMAPCONNECT_E_WEAK},
+                      {VERSION_ERROR, IMAPCONNECT_E_WEAK},
+                      {MATCH_SUITE_ERROR, IMAPCONNECT_E_WEAK},
+                      {MEMORY_E, IMAPCONNECT_E_MEMORY},
+                      {MEMORY_ERROR, IMAPCONNECT_E_MEMORY}};
+
+/* -- DER: just enough of X.509 (RFC 5280 section 4.1) to read names and algorithms -- */
+
+#define IMC_DER_OCTETS    0x04
+#define IMC_DER_OID       0x06
+#define IMC_DER_SEQUENCE  0x30
+#define IMC_DER_VERSION   0xa0 /* [0] of a certificate, and of the parameters of RSASSA-PSS */
+#define IMC_DER_EXTENSION 0xa3 /* [3] of a certificate */
+#define IMC_DER_DNS       0x82 /* dNSName of a GeneralName */
+#define IMC_DER_ADDRESS   0x87 /* iPAddress */
+
+/* Takes the next element off `rest`. Returns its tag, or 0 when there is none that is well formed. */
+static int imc_der_next(imc_slice *rest, imc_slice *content)
+{
+    size_t length, at = 2;
+    if (rest->count < 2)
+        return 0;
+    length = rest->bytes[1];
+    if (length > 0x80 && length <= 0x84) { /* the length in so many bytes; none is longer here */
+        size_t bytes = length & 0x7f;
+        for (length = 0; bytes > 0 && at < rest->count; bytes--)
+            length = length << 8 | rest->bytes[at++];
+        if (bytes > 0)
+            return 0;
+    } else if (length >= 0x80) {
+        return 0;
+    }
+    if (length > rest->count - at)
+        return 0;
+    content->bytes = rest->bytes + at;
+    content->count = length;
+    length += at;
+    at = rest->bytes[0];
+    rest->bytes += length;
+    rest->count -= length;
+    return (int)at;
+}
+
+/* Takes the next element if it has this tag; otherwise leaves `content` empty and returns 0. */
+static int imc_der_take(imc_slice *rest, int tag, imc_slice *content)
+{
+    imc_slice before = *rest;
+    if (imc_der_next(rest, content) == tag)
+        return 1;
+    *rest = before;
+    content->count = 0;
+    return 0;
+}
+
+static int imc_der_is(const imc_slice *value, const char *bytes, size_t count)
+{
+    return value->count == count && memcmp(value->bytes, bytes, count) == 0;
+}
+
+typedef struct imc_certificate {
+    imc_slice algorithm; /* the signature's AlgorithmIdentifier, what is inside */
+    imc_slice issuer;
+    imc_slice subject;
+    imc_slice extensions;
+} imc_certificate;
+
+static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_certificate *certificate)
+{
+    imc_slice rest, body, skipped;
+    rest.bytes = bytes;
+    rest.count = count;
+    if (!imc_der_take(&rest, IMC_DER_SEQUENCE, &body))
+        return 0;
+    rest = body;
+    if (!imc_der_take(&rest, IMC_DER_SEQUENCE, &body) ||
+        !imc_der_take(&rest, IMC_DER_SEQUENCE, &certificate->algorithm))
+        return 0;
+    (void)imc_der_take(&body, IMC_DER_VERSION, &skipped);
+    if (imc_der_next(&body, &skipped) == 0 || /* serialNumber */
+        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) ||
+        !imc_der_take(&body, IMC_DER_SEQUENCE, &certificate->issuer) ||
+        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* validity */
+        !imc_der_take(&body, IMC_DER_SEQUENCE, &certificate->subject) ||
+        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped)) /* subjectPublicKeyInfo */
+        return 0;
+    certificate->extensions.count = 0;
+    while (body.count > 0) {
+        int tag = imc_der_next(&body, &skipped);
+        if (tag == 0)
+            return 0;
+        if (tag == IMC_DER_EXTENSION && !imc_der_take(&skipped, IMC_DER_SEQUENCE, &certificate->extensions))
+            return 0;
+    }
+    return 1;
+}
+
+/* The names of subjectAltName, RFC 5280 section 4.2.1.6; empty when there are none. */
+static void imc_der_names(const imc_certificate *certificate, imc_slice *names)
+{
+    imc_slice rest = certificate->extensions, extension, value;
+    names->count = 0;
+    while (imc_der_take(&rest, IMC_DER_SEQUENCE, &extension)) {
+        if (!imc_der_take(&extension, IMC_DER_OID, &value) || !imc_der_is(&value, "\x55\x1d\x11", 3))
+            continue;
+        while (extension.count > 0) { /* past `critical`, if it is there */
+            int tag = imc_der_next(&extension, &value);
+            if (tag == IMC_DER_OCTETS)
+                (void)imc_der_take(&value, IMC_DER_SEQUENCE, names);
+            if (tag == 0)
+                return;
+        }
+        return;
+    }
+}
+
+/* -- signatures: SHA-256 or better -- */
+
+static const struct {
+    uint8_t count;
+    char oid[9];
+} imc_tls_signatures[] = {{9, {'\x2a', '\x86', '\x48', '\x86', '\xf7', '\x0d', '\x01', '\x01', '\x0b'}}, /* RSA, SHA-256 */
+                          {9, {'\x2a', '\x86', '\x48', '\x86', '\xf7', '\x0d', '\x01', '\x01', '\x0c'}}, /* SHA-384 */
+                          {9, {'\x2a', '\x86', '\x48', '\x86', '\xf7', '\x0d', '\x01', '\x01', '\x0d'}}, /* SHA-512 */
+                          {8, {'\x2a', '\x86', '\x48', '\xce', '\x3d', '\x04', '\x03', '\x02', 0}}, /* ECDSA, SHA-256 */
+                          {8, {'\x2a', '\x86', '\x48', '\xce', '\x3d', '\x04', '\x03', '\x03', 0}}, /* SHA-384 */
+                          {8, {'\x2a', '\x86', '\x48', '\xce', '\x3d', '\x04', '\x03', '\x04', 0}}, /* SHA-512 */
+                          {3, {'\x2b', '\x65', '\x70', 0, 0, 0, 0, 0, 0}},                          /* Ed25519 */
+                          {3, {'\x2b', '\x65', '\x71', 0, 0, 0, 0, 0, 0}}};                         /* Ed448 */
+
+/* The hash of RSASSA-PSS stands in its parameters, RFC 4055 section 3.1; none there means SHA-1. */
+static int imc_tls_pss_is_strong(imc_slice *algorithm)
+{
+    imc_slice parameters, hash, oid;
+    if (!imc_der_take(algorithm, IMC_DER_SEQUENCE, &parameters) ||
+        !imc_der_take(&parameters, IMC_DER_VERSION, &hash) || !imc_der_take(&hash, IMC_DER_SEQUENCE, &parameters) ||
+        !imc_der_take(&parameters, IMC_DER_OID, &oid) || oid.count != 9)
+        return 0;
+    return memcmp(oid.bytes, "\x60\x86\x48\x01\x65\x03\x04\x02", 8) == 0 && oid.bytes[8] >= 1 && oid.bytes[8] <= 3;
+}
+
+static int imc_tls_signature_is_strong(const imc_certificate *certificate)
+{
+    imc_slice algorithm = certificate->algorithm, oid;
+    size_t i;
+    if (!imc_der_take(&algorithm, IMC_DER_OID, &oid))
+        return 0;
+    for (i = 0; i < sizeof imc_tls_signatures / sizeof imc_tls_signatures[0]; i++)
+        if (imc_der_is(&oid, imc_tls_signatures[i].oid, imc_tls_signatures[i].count))
+            return 1;
+    return imc_der_is(&oid, "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a", 9) && imc_tls_pss_is_strong(&algorithm);
+}
+
+/* -- the name, RFC 9525: dNSName for names, iPAddress for addresses, nothing else, no common name -- */
+
+/* Compares a host with a dNSName. "*" is the whole leftmost label or a letter like any other, and needs two labels
+   behind it. */
+static int imc_tls_name_matches(const imc_slice *pattern, const char *host, size_t count)
+{
+    const char *name = (const char *)pattern->bytes;
+    size_t size = pattern->count, skip = 0;
+    if (size > 2 && name[0] == '*' && name[1] == '.') {
+        while (skip < count && host[skip] != '.')
+            skip++;
+        if (skip == 0 || memchr(name + 2, '.', size - 2) == 0 || name[size - 1] == '.')
+            return 0;
+        name++;
+        size--;
+    }
+    if (count - skip != size)
+        return 0;
+    while (size-- > 0)
+        if (imc_bytes_upper(name[size]) != imc_bytes_upper(host[skip + size]))
+            return 0;
+    return 1;
+}
+
+/* The host without the one dot that may end it; no certificate has that. */
+static size_t imc_tls_host_length(const imapconnect_server *server)
+{
+    return server->length - (server->host[server->length - 1] == '.' ? 1u : 0u);
+}
+
+static int imc_tls_is_named(const imc_certificate *certificate, const imapconnect_server *server)
+{
+    imc_slice names, name;
+    imc_der_names(certificate, &names);
+    while (names.count > 0) {
+        int tag = imc_der_next(&names, &name);
+        if (tag == 0)
+            return 0;
+        if (tag == IMC_DER_ADDRESS && server->address_length != 0 &&
+            imc_der_is(&name, (const char *)server->address, server->address_length))
+            return 1;
+        if (tag == IMC_DER_DNS && server->address_length == 0 &&
+            imc_tls_name_matches(&name, server->host, imc_tls_host_length(server)))
+            return 1;
+    }
+    return 0;
+}
+
+/* -- the verify callback -- */
+
+/* One certificate of the chain; 0 is the leaf. Whoever issued itself is the trust anchor, or wolfSSL refuses it. */
+static int imc_tls_check(const imapconnect_tls *tls, const WOLFSSL_X509_STORE_CTX *store, int depth)
+{
+    imc_certificate certificate;
+    const WOLFSSL_BUFFER_INFO *der = &store->certs[depth];
+    if (!imc_der_certificate(der->buffer, der->length, &certificate))
+        return IMAPCONNECT_E_TLS;
+    if (depth > 0 && certificate.issuer.count == certificate.subject.count &&
+        memcmp(certificate.issuer.bytes, certificate.subject.bytes, certificate.issuer.count) == 0)
+        return 0;
+    if (!imc_tls_signature_is_strong(&certificate))
+        return IMAPCONNECT_E_WEAK;
+    return depth == 0 && !imc_tls_is_named(&certificate, tls->server) ? IMAPCONNECT_E_NAME : 0;
+}
+
+/* wolfSSL calls this for each certificate, or for the leaf alone: there all are looked at. With verification on it
+   never turns a refusal into an acceptance. */
+static int imc_tls_verify(int trusted, WOLFSSL_X509_STORE_CTX *store)
+{
+    imapconnect_tls *tls = (imapconnect_tls *)store->userCtx;
+    int depth = store->error_depth;
+    int last = depth == 0 ? store->totalCerts - 1 : depth;
+    if (depth == 0)
+        tls->leaf_seen = 1;
+    if (!tls->verify)
+        return 1;
+    if (!trusted || store->certs == 0 || depth < 0 || depth >= store->totalCerts)
+        return 0;
+    for (; depth <= last && tls->refused == 0; depth++)
+        tls->refused = (int16_t)imc_tls_check(tls, store, depth);
+    return tls->refused == 0;
+}
+
+/* -- the transport below, as wolfSSL sees it -- */
+
+static int imc_tls_from_below(imapconnect_tls *tls, int moved, int asked)
+{
+    if (moved > 0)
+        return moved < asked ? moved : asked; /* one that claims more than it was asked for is not believed */
+    tls->lower_code = (int16_t)imc_codes_of_transport(moved);
+    if (moved == IMAPCONNECT_WANT_READ || moved == IMAPCONNECT_WANT_WRITE)
+        return WOLFSSL_CBIO_ERR_WANT_READ; /* the same number as for write */
+    return moved == IMAPCONNECT_CLOSED ? WOLFSSL_CBIO_ERR_CONN_CLOSE : WOLFSSL_CBIO_ERR_GENERAL;
+}
+
+/* A TLS 1.2 server can send HelloRequest, a 1.3 server tickets and key updates, without end and without a byte of
+   data: wolfSSL would read on for ever. */
+static int imc_tls_receive(WOLFSSL *ssl, char *bytes, int count, void *context)
+{
+    imapconnect_tls *tls = (imapconnect_tls *)context;
+    int moved;
+    (void)ssl;
+    if (tls->silence > IMC_TLS_MAX_SILENT) {
+        tls->lower_code = IMAPCONNECT_E_LIMIT;
+        return WOLFSSL_CBIO_ERR_GENERAL;
+    }
+    moved = imc_tls_from_below(tls, tls->lower->read(tls->lower->context, bytes, (size_t)count), count);
+    tls->silence += moved > 0 ? (uint32_t)moved : 0;
+    return moved;
+}
+
+static int imc_tls_send(WOLFSSL *ssl, char *bytes, int count, void *context)
+{
+    imapconnect_tls *tls = (imapconnect_tls *)context;
+    (void)ssl;
+    return imc_tls_from_below(tls, tls->lower->write(tls->lower->context, bytes, (size_t)count), count);
+}
+
+/* The code of a call to wolfSSL that did not succeed. */
+static int imc_tls_code(imapconnect_tls *tls, int returned)
+{
+    int error = wolfSSL_get_error(tls->ssl, returned);
+    size_t i;
+    if (error == WOLFSSL_ERROR_WANT_READ || error == WOLFSSL_ERROR_WANT_WRITE)
+        return tls->lower_code == IMAPCONNECT_WANT_WRITE ? IMAPCONNECT_WANT_WRITE : IMAPCONNECT_WANT_READ;
+    tls->detail = error;
+    if (error == WOLFSSL_ERROR_ZERO_RETURN)
+        return IMAPCONNECT_CLOSED;
+    if (tls->refused != 0)
+        return tls->refused;
+    if (error == SOCKET_PEER_CLOSED_E || error == SOCKET_ERROR_E)
+        return tls->lower_code;
+    for (i = 0; i < sizeof imc_tls_errors / sizeof imc_tls_errors[0]; i++)
+        if (imc_tls_errors[i].theirs == error)
+            return imc_tls_errors[i].ours;
+    return IMAPCONNECT_E_TLS;
+}
+
+/* -- CA certificates -- */
+
+#if !defined(NO_FILESYSTEM) && !defined(NO_WOLFSSL_DIR)
+
+/* A file or a folder; returns 0 when at least one CA was loaded. Files of a folder are loaded one by one: given the
+   folder, wolfSSL fails when one of them is a README. */
+static int imc_tls_load_path(imapconnect_tls *tls, const char *path)
+{
+    ReadDirCtx folder;
+    char *name = 0;
+    unsigned loaded = 0;
+    int state = wc_ReadDirFirst(&folder, path, &name);
+    if (name == 0 && state != 0 && state != WC_READDIR_NOFILE) {
+        int opened;
+        errno = 0;
+        opened = wolfSSL_CTX_load_verify_locations_ex(tls->context, path, 0, WOLFSSL_LOAD_FLAG_NONE);
+        if (opened == WOLFSSL_SUCCESS)
+            return 0;
+        return errno == ENOENT || errno == ENOTDIR ? IMAPCONNECT_E_NO_CA : IMAPCONNECT_E_CA_FILE;
+    }
+    for (; state == 0 && name != 0; state = wc_ReadDirNext(&folder, path, &name)) {
+        if (wolfSSL_CTX_load_verify_locations_ex(tls->context, name, 0, WOLFSSL_LOAD_FLAG_NONE) == WOLFSSL_SUCCESS)
+            loaded++;
+        else
+            tls->skipped++;
+    }
+    wc_ReadDirClose(&folder);
+    return loaded > 0 ? 0 : IMAPCONNECT_E_NO_CA;
+}
+
+#else
+
+static int imc_tls_load_path(imapconnect_tls *tls, const char *path)
+{
+    (void)tls;
+    (void)path;
+    return IMAPCONNECT_E_CA_FILE; /* this wolfSSL reads no files: set ca_data */
+}
+
+#endif
+
+static int imc_tls_load_system(imapconnect_tls *tls)
+{
+#ifdef WOLFSSL_SYS_CA_CERTS
+    if (wolfSSL_CTX_load_system_CA_certs(tls->context) == WOLFSSL_SUCCESS)
+        return 0;
+#endif
+    (void)tls;
+    return IMAPCONNECT_E_NO_CA;
+}
+
+static int imc_tls_load(imapconnect_tls *tls, const imapconnect_config *config)
+{
+    int format = config->ca_format == IMAPCONNECT_DER ? WOLFSSL_FILETYPE_ASN1 : WOLFSSL_FILETYPE_PEM;
+    if (config->ca_data == 0)
+        return config->ca_path != 0 ? imc_tls_load_path(tls, config->ca_path) : imc_tls_load_system(tls);
+    if (wolfSSL_CTX_load_verify_buffer(tls->context, (const unsigned char *)config->ca_data, (long)config->ca_size,
+                                       format) != WOLFSSL_SUCCESS)
+        return IMAPCONNECT_E_CA_FILE;
+    return 0;
+}
+
+/* -- the life of a connection -- */
+
+/* Before connecting: the context with its CAs, so that a missing one costs no packet. */
+static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, int verify)
+{
+    int mode = verify ? WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : WOLFSSL_VERIFY_NONE;
+    memset(tls, 0, sizeof *tls);
+    tls->verify = verify != 0;
+    tls->context = config->wolfssl_ctx;
+    if (tls->context != 0)
+        return 0;
+    tls->context = wolfSSL_CTX_new(wolfSSLv23_client_method());
+    if (tls->context == 0)
+        return IMAPCONNECT_E_MEMORY;
+    tls->own_context = 1;
+    wolfSSL_CTX_set_verify(tls->context, mode, 0); /* without VERIFY_PEER expired CAs would be loaded, too */
+    return verify ? imc_tls_load(tls, config) : 0;
+}
+
+/* Every policy on the object, each checked. */
+static int imc_tls_set_policy(imapconnect_tls *tls)
+{
+    int mode = tls->verify ? WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : WOLFSSL_VERIFY_NONE;
+    wolfSSL_set_verify(tls->ssl, mode, imc_tls_verify);
+    wolfSSL_SetCertCbCtx(tls->ssl, tls);
+    wolfSSL_SSLSetIORecv(tls->ssl, imc_tls_receive);
+    wolfSSL_SSLSetIOSend(tls->ssl, imc_tls_send);
+    wolfSSL_SetIOReadCtx(tls->ssl, tls);
+    wolfSSL_SetIOWriteCtx(tls->ssl, tls);
+    if (wolfSSL_SetMinVersion(tls->ssl, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS ||
+        wolfSSL_set_cipher_list(tls->ssl, imc_tls_suites + 1) != WOLFSSL_SUCCESS)
+        return 0;
+#ifndef NO_RSA
+    if (wolfSSL_SetMinRsaKey_Sz(tls->ssl, IMC_TLS_MIN_RSA) != WOLFSSL_SUCCESS)
+        return 0;
+#endif
+#ifdef HAVE_ECC
+    if (wolfSSL_SetMinEccKey_Sz(tls->ssl, IMC_TLS_MIN_ECC) != WOLFSSL_SUCCESS)
+        return 0;
+#endif
+#ifdef HAVE_SNI
+    if (tls->server->address_length == 0 &&
+        wolfSSL_UseSNI(tls->ssl, WOLFSSL_SNI_HOST_NAME, tls->server->host,
+                       (word16)imc_tls_host_length(tls->server)) != WOLFSSL_SUCCESS)
+        return 0; /* RFC 6066 section 3: names alone, and without the dot */
+#endif
+    return 1;
+}
+
+/* What was agreed is what was asked for. */
+static int imc_tls_agreed(const imapconnect_tls *tls)
+{
+    int version = wolfSSL_version(tls->ssl);
+    if (!tls->leaf_seen)
+        return IMAPCONNECT_E_NO_CERTIFICATE;
+    if ((version != 0x0303 && version != 0x0304) || !imc_tls_allows_suite(wolfSSL_get_current_cipher_suite(tls->ssl)))
+        return IMAPCONNECT_E_WEAK;
+    return 0;
+}
+
+/* The handshake, as far as it goes. Returns 0 when it is done, WANT, or an error. */
+static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *lower, const imapconnect_server *server)
+{
+    int returned;
+    if (tls->ssl == 0) {
+        tls->lower = lower;
+        tls->server = server;
+        tls->ssl = wolfSSL_new(tls->context);
+        if (tls->ssl == 0)
+            return IMAPCONNECT_E_MEMORY;
+        if (!imc_tls_set_policy(tls))
+            return IMAPCONNECT_E_TLS;
+    }
+    returned = wolfSSL_connect(tls->ssl);
+    if (returned != WOLFSSL_SUCCESS)
+        return imc_tls_code(tls, returned);
+    tls->silence = 0;
+    return imc_tls_agreed(tls);
+}
+
+static int imc_tls_read(imapconnect_tls *tls, void *bytes, size_t count)
+{
+    int got = wolfSSL_read(tls->ssl, bytes, (int)count);
+    if (got > 0) {
+        tls->silence = 0;
+        return got;
+    }
+    got = imc_tls_code(tls, got);
+    /* FIN without close_notify: somebody on the way may have cut the rest off, RFC 8446 section 6.1. */
+    return got == IMAPCONNECT_CLOSED && tls->detail != WOLFSSL_ERROR_ZERO_RETURN ? IMAPCONNECT_E_TRUNCATED : got;
+}
+
+static int imc_tls_write(imapconnect_tls *tls, const void *bytes, size_t count)
+{
+    int sent = wolfSSL_write(tls->ssl, bytes, (int)count);
+    return sent > 0 ? sent : imc_tls_code(tls, sent);
+}
+
+/* Once, and only when the session ended in order. */
+static void imc_tls_shutdown(imapconnect_tls *tls)
+{
+    if (tls->ssl != 0)
+        (void)wolfSSL_shutdown(tls->ssl);
+}
+
+static void imc_tls_free(imapconnect_tls *tls)
+{
+    if (tls->ssl != 0)
+        wolfSSL_free(tls->ssl);
+    if (tls->own_context)
+        wolfSSL_CTX_free(tls->context);
+    tls->ssl = 0;
+    tls->context = 0;
+    tls->own_context = 0;
+}
+
+static const char *imc_tls_describe(const imapconnect_tls *tls)
+{
+    return wolfSSL_get_cipher_name(tls->ssl);
+}
+
+#else
+
+static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, int verify)
+{
+    (void)tls;
+    (void)config;
+    (void)verify;
+    return IMAPCONNECT_E_NO_TLS;
+}
+
+static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *lower, const imapconnect_server *server)
+{
+    (void)tls;
+    (void)lower;
+    (void)server;
+    return IMAPCONNECT_E_NO_TLS;
+}
+
+static int imc_tls_read(imapconnect_tls *tls, void *bytes, size_t count)
+{
+    (void)tls;
+    (void)bytes;
+    (void)count;
+    return IMAPCONNECT_E_NO_TLS;
+}
+
+static int imc_tls_write(imapconnect_tls *tls, const void *bytes, size_t count)
+{
+    (void)tls;
+    (void)bytes;
+    (void)count;
+    return IMAPCONNECT_E_NO_TLS;
+}
+
+static void imc_tls_shutdown(imapconnect_tls *tls)
+{
+    (void)tls;
+}
+
+static void imc_tls_free(imapconnect_tls *tls)
+{
+    (void)tls;
+}
+
+static const char *imc_tls_describe(const imapconnect_tls *tls)
+{
+    (void)tls;
+    return "";
+}
+
+#endif
+
+/* >>session ------------------------------------------------------------------------------------------ *
+ * Moves bytes between the transport and the engine, and keeps the time. One loop serves blocking and
+ * non-blocking sessions. Every way out of an error goes through imc_session_fail().                        */
+
+static uint32_t imc_session_now(const imapconnect_session *session)
+{
+    return session->config.clock(session->config.user);
+}
+
+/* What is left of the time limit, in ms; the clock may wrap. */
+static uint32_t imc_session_left(const imapconnect_session *session)
+{
+    uint32_t limit = session->config.timeout != 0 ? session->config.timeout : IMC_TIMEOUT;
+    uint32_t gone = imc_session_now(session) - session->began;
+    return gone < limit ? limit - gone : 0;
+}
+
+/* A new step has its own time limit; so have the bytes of a literal, once logged in. */
+static void imc_session_keep_time(imapconnect_session *session)
+{
+    imapconnect_engine *engine = &session->engine;
+    int extended = engine->progress && engine->state >= IMC_READY;
+    engine->progress = 0;
+    if (session->step == engine->step && !extended)
+        return;
+    session->step = engine->step;
+    session->began = imc_session_now(session);
+}
+
+static int imc_session_read(imapconnect_session *session)
+{
+    const imapconnect_transport *transport = &session->config.transport;
+    int got = session->secured ? imc_tls_read(&session->tls, session->in, sizeof session->in)
+                               : transport->read(transport->context, session->in, sizeof session->in);
+    if (got <= 0)
+        return imc_codes_of_transport(got);
+    session->in_at = 0;
+    session->in_end = (uint16_t)imc_bytes_least((size_t)got, sizeof session->in);
+    return 0;
+}
+
+/* Sends what the engine has for the server. Returns 0 when something moved. */
+static int imc_session_write(imapconnect_session *session)
+{
+    const imapconnect_transport *transport = &session->config.transport;
+    const imapconnect_writer *writer = &session->engine.writer;
+    size_t count = (size_t)(writer->used - writer->sent);
+    int sent = session->secured ? imc_tls_write(&session->tls, writer->out + writer->sent, count)
+                                : transport->write(transport->context, writer->out + writer->sent, count);
+    if (sent <= 0)
+        return imc_codes_of_transport(sent);
+    imc_commands_sent(&session->engine, imc_bytes_least((size_t)sent, count));
+    return 0;
+}
+
+static int imc_session_is_writing(const imapconnect_session *session)
+{
+    return session->engine.writer.sent < session->engine.writer.used;
+}
+
+/* -- what a state of the session does; each returns 0 to go on, WANT, or an error -- */
+
+/* Until the command is whole the transmit buffer is free: here the host's name borrows it. */
+static int imc_session_open(imapconnect_session *session)
+{
+    const imapconnect_transport *transport = &session->config.transport;
+    imapconnect_engine *engine = &session->engine;
+    char *host = engine->writer.out;
+    int opened;
+    memcpy(host, session->server.host, session->server.length);
+    host[session->server.length] = '\0';
+    session->opened = 1;
+    session->patience = imc_session_left(session);
+    opened = transport->open(transport->context, host, session->server.port, &session->patience);
+    if (opened < 0)
+        return imc_codes_of_transport(opened);
+    session->socket = opened;
+    engine->state = engine->secure == IMAPCONNECT_TLS ? IMC_SECURING : IMC_GREETING;
+    engine->step++;
+    return 0;
+}
+
+/* Between the OK to STARTTLS and the ClientHello nothing may arrive: whatever does was put there by someone else,
+   to be believed as if it had come through TLS. CVE-2020-15953, CVE-2020-15685, CVE-2020-14954. */
+static int imc_session_is_clean(imapconnect_session *session)
+{
+    int tries;
+    for (tries = 0; tries < 2 && session->in_at == session->in_end; tries++) {
+        int code = imc_session_read(session);
+        if (code != 0 && code != IMAPCONNECT_WANT_READ && code != IMAPCONNECT_WANT_WRITE)
+            return code;
+    }
+    return session->in_at == session->in_end ? 0 : IMAPCONNECT_E_INJECTION;
+}
+
+static int imc_session_secure(imapconnect_session *session)
+{
+    imapconnect_engine *engine = &session->engine;
+    int code;
+    if (session->tls.handshaking == 0 && engine->secure == IMAPCONNECT_STARTTLS) {
+        code = imc_session_is_clean(session);
+        if (code != 0)
+            return code;
+    }
+    session->tls.handshaking = 1;
+    code = imc_tls_handshake(&session->tls, &session->config.transport, &session->server);
+    if (code != 0)
+        return code;
+    session->secured = 1;
+    imc_log_note(engine, imc_tls_describe(&session->tls));
+    imc_engine_secured(engine);
+    return 0;
+}
+
+/* Reads what is there before it writes: an answer that is there before its question is a forgery, and must not look
+   like an answer. */
+static int imc_session_exchange(imapconnect_session *session)
+{
+    imapconnect_engine *engine = &session->engine;
+    const char *at = session->in + session->in_at;
+    int code;
+    if (session->in_at < session->in_end) {
+        imc_engine_take(engine, &at, session->in + session->in_end);
+        session->in_at = (uint16_t)(at - session->in);
+        return 0;
+    }
+    code = imc_session_read(session);
+    if (code != IMAPCONNECT_WANT_READ && code != IMAPCONNECT_WANT_WRITE)
+        return code;
+    return imc_session_is_writing(session) ? imc_session_write(session) : code;
+}
+
+static int imc_session_work(imapconnect_session *session)
+{
+    switch (session->engine.state) {
+    case IMC_OPENING:
+        return imc_session_open(session);
+    case IMC_SECURING:
+        return imc_session_secure(session);
+    default:
+        return imc_session_exchange(session);
+    }
+}
+
+/* -- the end -- */
+
+/* Closes what is open, each thing once, and wipes what was secret. */
+static void imc_session_release(imapconnect_session *session)
+{
+    imc_tls_free(&session->tls);
+    if (session->opened)
+        session->config.transport.close(session->config.transport.context);
+    session->opened = session->secured = session->busy = 0;
+    session->socket = -1;
+    session->in_at = session->in_end = 0;
+    session->engine.username = session->engine.password = 0;
+    IMAPCONNECT_WIPE(&session->engine.writer, sizeof session->engine.writer);
+    IMAPCONNECT_WIPE(session->in, sizeof session->in);
+}
+
+/* The first error stays until the session is closed. A LOGOUT is that close, so there it only ends the call. */
+static int imc_session_fail(imapconnect_session *session, int code)
+{
+    imapconnect_engine *engine = &session->engine;
+    imc_log_end(engine);
+    imc_engine_fail(engine, code);
+    code = engine->error;
+    session->detail = session->tls.detail != 0 ? session->tls.detail : session->sockets.detail;
+    imc_session_release(session);
+    engine->state = IMC_CLOSED;
+    if (engine->command == &imc_engine_logout)
+        engine->error = 0;
+    return code;
+}
+
+/* The call has ended; LOGOUT ends the session as well, whatever the reply was. */
+static int imc_session_end(imapconnect_session *session)
+{
+    imapconnect_engine *engine = &session->engine;
+    int result = engine->result;
+    session->busy = 0;
+    engine->list = 0;
+    engine->username = engine->password = 0;
+    if (engine->command == &imc_engine_logout) {
+        if (result == IMAPCONNECT_OK)
+            imc_tls_shutdown(&session->tls);
+        imc_session_release(session);
+        engine->state = IMC_CLOSED;
+    } else if (engine->command == 0 && result == IMAPCONNECT_OK) {
+        result = session->socket; /* the connect's */
+    }
+    return result;
+}
+
+/* -- the loop -- */
+
+/* Nothing can be done now: what for is noted, and a blocking session waits. Returns 0, or why it must not go on. */
+static int imc_session_wait(imapconnect_session *session, int want)
+{
+    const imapconnect_config *config = &session->config;
+    uint32_t left = imc_session_left(session);
+    if (session->engine.state != IMC_OPENING)
+        session->patience = left;
+    session->wants = want == IMAPCONNECT_WANT_WRITE ? IMAPCONNECT_WRITABLE : IMAPCONNECT_READABLE;
+    if (imc_session_is_writing(session))
+        session->wants |= IMAPCONNECT_READABLE;
+    if (config->nonblocking)
+        return IMAPCONNECT_PENDING;
+    if (config->keep_going != 0 && config->keep_going(config->user) != 0)
+        return IMAPCONNECT_E_CANCELLED;
+    if (config->transport.wait == 0)
+        return 0;
+    left = (uint32_t)imc_bytes_least(session->patience, config->keep_going != 0 ? IMC_SLICE : session->patience);
+    return config->transport.wait(config->transport.context, session->wants, left) < 0 ? IMAPCONNECT_E_TRANSPORT : 0;
+}
+
+/* The error that ends the call now, 0 for none. */
+static int imc_session_trouble(imapconnect_session *session)
+{
+    const imapconnect_engine *engine = &session->engine;
+    imc_session_keep_time(session);
+    if (engine->error != 0)
+        return engine->error;
+    if (engine->done || imc_session_left(session) > 0)
+        return 0;
+    return engine->state == IMC_OPENING ? IMAPCONNECT_E_CONNECT_TIMEOUT : IMAPCONNECT_E_TIMEOUT;
+}
+
+static int imc_session_loop(imapconnect_session *session)
+{
+    int reads = 0;
+    for (;;) {
+        int code = imc_session_trouble(session);
+        if (code != 0)
+            return imc_session_fail(session, code);
+        if (session->engine.done)
+            return imc_session_end(session);
+        if (session->config.nonblocking && reads++ == IMC_STEP_READS) {
+            session->patience = 0; /* there is more; but the caller has other things to do */
+            return IMAPCONNECT_PENDING;
+        }
+        code = imc_session_work(session);
+        if (code == IMAPCONNECT_WANT_READ || code == IMAPCONNECT_WANT_WRITE)
+            code = imc_session_wait(session, code);
+        if (code == IMAPCONNECT_PENDING)
+            return code;
+        if (code != 0)
+            return imc_session_fail(session, session->engine.error != 0 ? session->engine.error : code);
+    }
+}
+
+static int imc_session_run(imapconnect_session *session)
+{
+    int result;
+    session->running = 1;
+    result = imc_session_loop(session);
+    session->running = 0;
+    return result;
+}
+
+/* May a command begin? Returns 0 or why not. */
+static int imc_session_check(const imapconnect_session *session)
+{
+    if (session == 0 || session->magic != IMC_MAGIC)
+        return IMAPCONNECT_E_NOT_OPEN;
+    if (session->busy)
+        return IMAPCONNECT_E_BUSY;
+    if (session->engine.error != 0)
+        return session->engine.error;
+    return session->engine.state == IMC_READY ? 0 : IMAPCONNECT_E_NOT_OPEN;
+}
+
+/* One command of one piece, from its check to its result. */
+static int imc_session_command(imapconnect_session *session, const struct imc_command *command, const char *text,
+                               imapconnect_list *responses)
+{
+    int code = imc_session_check(session);
+    if (code != 0)
+        return code;
+    session->busy = 1;
+    imc_engine_call(&session->engine, command, responses);
+    imc_engine_send_word(&session->engine, command->state, text);
+    return imc_session_run(session);
+}
+
+/* >>connect ------------------------------------------------------------------------------------------ *
+ * The documented call, its siblings, and what can be asked. Nothing here knows the protocol.               */
+
+IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config)
+{
+    memset(config, 0, sizeof *config);
+}
+
+IMAPCONNECT_API int imapconnect_init_sized(imapconnect_session *session, const imapconnect_config *config, size_t size)
+{
+    if (session == 0)
+        return IMAPCONNECT_E_PARAMETER;
+    if (size != sizeof *session)
+        return IMAPCONNECT_E_LAYOUT;
+    memset(session, 0, sizeof *session);
+    if (config != 0)
+        session->config = *config;
+    imc_sockets_default(session);
+    session->sockets.fd = -1;
+    session->socket = -1;
+    session->engine.config = &session->config;
+    session->magic = IMC_MAGIC;
+    return 0;
+}
+
+/* A user name or a password: not too long, and no line end that would begin a command of somebody else's. */
+static int imc_connect_check_argument(const char *text)
+{
+    size_t count;
+    if (text == 0)
+        return IMAPCONNECT_E_PARAMETER;
+    count = imc_bytes_length(text, IMAPCONNECT_MAX_ARGUMENT + 1);
+    if (count > IMAPCONNECT_MAX_ARGUMENT)
+        return IMAPCONNECT_E_TOO_LONG;
+    return imc_commands_is_line(text, count) ? 0 : IMAPCONNECT_E_VALUE;
+}
+
+/* Everything that can be known to be wrong before a packet is sent. */
+static int imc_connect_check(imapconnect_session *session, const char *server, const char *username,
+                             const char *password, int secure, int verify)
+{
+    const imapconnect_transport *transport = &session->config.transport;
+    int code;
+    if (server == 0 || transport->open == 0 || transport->read == 0 || transport->write == 0 ||
+        transport->close == 0 || session->config.clock == 0)
+        return IMAPCONNECT_E_PARAMETER;
+    if (secure < IMAPCONNECT_INSECURE || secure > IMAPCONNECT_STARTTLS)
+        return IMAPCONNECT_E_SECURE;
+    if (session->config.auth != IMAPCONNECT_AUTH_AUTO)
+        return IMAPCONNECT_E_VALUE;
+    code = imc_names_parse(&session->server, server, secure == IMAPCONNECT_TLS ? 993 : 143);
+    if (code == 0)
+        code = imc_connect_check_argument(username);
+    if (code == 0)
+        code = imc_connect_check_argument(password);
+    if (code == 0 && secure != IMAPCONNECT_INSECURE)
+        code = imc_tls_prepare(&session->tls, &session->config, verify);
+    return code;
+}
+
+IMAPCONNECT_API int imapconnect(imapconnect_session *session, const char *server, const char *username,
+                                const char *password, imapconnect_log on_log, imapconnect_list *responses, int secure,
+                                int verify)
+{
+    imapconnect_engine *engine;
+    int code = imc_session_check(session);
+    if (code == 0)
+        return IMAPCONNECT_E_OPEN;
+    if (code != IMAPCONNECT_E_NOT_OPEN || session == 0 || session->magic != IMC_MAGIC)
+        return code;
+    engine = &session->engine;
+    memset(engine, 0, sizeof *engine);
+    imc_engine_call(engine, 0, responses);
+    engine->config = &session->config;
+    engine->on_log = on_log;
+    engine->username = username;
+    engine->password = password;
+    engine->secure = (uint8_t)secure;
+    session->busy = 1;
+    session->began = imc_session_now(session);
+    code = imc_connect_check(session, server, username, password, secure, verify);
+    if (code != 0)
+        return imc_session_fail(session, code);
+    engine->state = IMC_OPENING;
+    return imc_session_run(session);
+}
+
+IMAPCONNECT_API void imapconnect_close(imapconnect_session *session)
+{
+    imapconnect_config config;
+    if (session == 0 || session->magic != IMC_MAGIC)
+        return;
+    if (session->running) {
+        imc_engine_fail(&session->engine, IMAPCONNECT_E_CANCELLED);
+        return;
+    }
+    imc_session_release(session);
+    config = session->config;
+    IMAPCONNECT_WIPE(session, sizeof *session);
+    if (config.transport.context == &session->sockets)
+        memset(&config.transport, 0, sizeof config.transport);
+    (void)imapconnect_init(session, &config);
+}
+
+IMAPCONNECT_API int imapconnect_disconnect(imapconnect_session *session, imapconnect_list *responses)
+{
+    int code = imc_session_check(session);
+    if (code != 0) {
+        if (code != IMAPCONNECT_E_BUSY)
+            imapconnect_close(session);
+        return code;
+    }
+    return imc_session_command(session, &imc_engine_logout, "LOGOUT", responses);
+}
+
+IMAPCONNECT_API int imapconnect_noop(imapconnect_session *session, imapconnect_list *responses)
+{
+    return imc_session_command(session, &imc_engine_noop, "NOOP", responses);
+}
+
+IMAPCONNECT_API int imapconnect_command(imapconnect_session *session, const char *text, imapconnect_list *responses)
+{
+    int code = imc_session_check(session);
+    if (code == 0)
+        code = text == 0 ? IMAPCONNECT_E_PARAMETER : imc_commands_check(text, strlen(text));
+    return code != 0 ? code : imc_session_command(session, &imc_engine_text, text, responses);
+}
+
+IMAPCONNECT_API int imapconnect_step(imapconnect_session *session)
+{
+    int code = imc_session_check(session);
+    if (code != IMAPCONNECT_E_BUSY || session->running)
+        return code;
+    return imc_session_run(session);
+}
+
+IMAPCONNECT_API int imapconnect_wants(const imapconnect_session *session, uint32_t *milliseconds)
+{
+    if (milliseconds != 0)
+        *milliseconds = session->patience;
+    return session->wants;
+}
+
+IMAPCONNECT_API int imapconnect_socket(const imapconnect_session *session)
+{
+    if (session->socket >= 0 || !session->opened)
+        return session->socket;
+    return session->sockets.fd;
+}
+
+IMAPCONNECT_API int imapconnect_is_open(const imapconnect_session *session)
+{
+    return session->engine.state >= IMC_READY;
+}
+
+IMAPCONNECT_API int imapconnect_is_encrypted(const imapconnect_session *session)
+{
+    return session->engine.encrypted;
+}
+
+IMAPCONNECT_API const char *imapconnect_mechanism(const imapconnect_session *session)
+{
+    if (session->engine.preauth)
+        return "PREAUTH";
+    return session->engine.entered == 0 ? "" : imc_engine_mechanisms[session->engine.entered - 1].name;
+}
+
+IMAPCONNECT_API const char *imapconnect_answer(const imapconnect_session *session)
+{
+    unsigned answer = session->engine.reader.answer;
+    return answer == 0 ? "" : imc_responses_status[answer - 1].word;
+}
+
+IMAPCONNECT_API const char *imapconnect_response_code(const imapconnect_session *session)
+{
+    return session->engine.reader.code;
+}
+
+IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *session)
+{
+    return session->engine.reader.text;
+}
+
+IMAPCONNECT_API const char *imapconnect_phase(const imapconnect_session *session)
+{
+    const imapconnect_engine *engine = &session->engine;
+    return imc_engine_phases[engine->error != 0 ? engine->failed_state : engine->state];
+}
+
+IMAPCONNECT_API int imapconnect_detail(const imapconnect_session *session)
+{
+    return session->detail;
+}
+
+IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *session)
+{
+    return session->tls.skipped;
+}
+
+#endif /* IMAPCONNECT_IMPLEMENTATION */
