@@ -114,7 +114,9 @@
 #define IMAPCONNECT_VERSION "0.1.0"
 
 #ifndef IMAPCONNECT_API
-#ifdef IMAPCONNECT_STATIC
+#if defined(IMAPCONNECT_STATIC) && defined(__GNUC__)
+#define IMAPCONNECT_API __attribute__((unused)) static
+#elif defined(IMAPCONNECT_STATIC)
 #define IMAPCONNECT_API static
 #else
 #define IMAPCONNECT_API extern
@@ -352,13 +354,12 @@ IMAPCONNECT_API const char *imapconnect_list_next(const imapconnect_list *list, 
 typedef int (*imapconnect_log)(void *user, int direction, const char *bytes, size_t count);
 
 /* `event` of config.on_response. Every byte of every response comes once, in order, unaltered. */
-#define IMAPCONNECT_LINE     1 /* bytes of a line; one line may come in many calls */
-#define IMAPCONNECT_LINE_END 2 /* `bytes` is the CRLF that ends the response */
-#define IMAPCONNECT_LITERAL_BEGIN                                                                            \
-    3 /* `bytes` is the CRLF behind "{n}"; `count` is the literal's size n, not 2 */
-#define IMAPCONNECT_LITERAL     4 /* bytes of the literal */
-#define IMAPCONNECT_LITERAL_END 5 /* the literal is whole and its line goes on; no bytes */
-#define IMAPCONNECT_RESTART     6 /* STARTTLS is done: forget all that came before, nobody vouches for it */
+#define IMAPCONNECT_LINE          1 /* bytes of a line; one line may come in many calls */
+#define IMAPCONNECT_LINE_END      2 /* `bytes` is the CRLF that ends the response */
+#define IMAPCONNECT_LITERAL_BEGIN 3 /* `bytes` is the CRLF behind "{n}"; `count` is n, the literal's size */
+#define IMAPCONNECT_LITERAL       4 /* bytes of the literal */
+#define IMAPCONNECT_LITERAL_END   5 /* the literal is whole and its line goes on; no bytes */
+#define IMAPCONNECT_RESTART       6 /* STARTTLS is done: forget all that came before, nobody vouches for it */
 
 /* ---- the configuration ---- */
 
@@ -389,21 +390,30 @@ typedef struct imapconnect_config {
 
     imapconnect_transport transport; /* all zero: the platform's sockets */
 
-    /* Trusted CA certificates, for `verify`; the first of these that is set counts. None: the system's store,
-       where wolfSSL can load it. */
-    struct WOLFSSL_CTX
-        *wolfssl_ctx;    /* yours, with its CAs loaded, for many sessions; never changed or freed */
-    const void *ca_data; /* a buffer, in flash say ... */
-    size_t ca_size;      /* ... of so many bytes ... */
-    int ca_format;       /* ... IMAPCONNECT_DER, one certificate; IMAPCONNECT_PEM or 0, any number */
-    const char *ca_path; /* a folder of PEM files, or one PEM file */
+    /* Trusted CA certificates, for `verify`; the first of these three that is set counts. None: the system's
+       store, where wolfSSL can load it. */
 
-    uint32_t
-        timeout; /* milliseconds for each step: connecting, handshake, greeting, each command; 0: 60,000 */
-    uint32_t max_reply;   /* bytes that the server may send for one command once logged in; 0: no limit */
-    int nonblocking;      /* 1: calls return IMAPCONNECT_PENDING, and imapconnect_step() goes on */
-    int refuse_cleartext; /* 1: with `secure` 0 no LOGIN command is sent, not even where CRAM-MD5 failed */
-    int auth;             /* IMAPCONNECT_AUTH_AUTO */
+    /* A context of yours, with its CAs loaded, for any number of sessions; never changed or freed here. */
+    struct WOLFSSL_CTX *wolfssl_ctx;
+    /* A buffer, in flash say, of ca_size bytes: IMAPCONNECT_DER, one certificate; IMAPCONNECT_PEM or 0, any
+       number of them. */
+    const void *ca_data;
+    size_t ca_size;
+    int ca_format;
+    /* A folder of PEM files, or one PEM file. */
+    const char *ca_path;
+
+    /* Milliseconds for each step: connecting, handshake, greeting, each command; 0: 60,000. */
+    uint32_t timeout;
+    /* Bytes that the server may send for one command once logged in; 0: no limit. */
+    uint32_t max_reply;
+    /* 1: calls return IMAPCONNECT_PENDING, and imapconnect_step() goes on. */
+    int nonblocking;
+    /* 1: with `secure` 0 no LOGIN command is sent, not even where CRAM-MD5 failed (IMAPCONNECT_E_CLEARTEXT).
+     */
+    int refuse_cleartext;
+    /* IMAPCONNECT_AUTH_AUTO. */
+    int auth;
 } imapconnect_config;
 
 /* Sets every member to zero, which is a default that works. */
@@ -534,6 +544,7 @@ typedef struct imapconnect_tls { /* room >>wolfssl */
     uint8_t own_context;
     uint8_t verify;
     uint8_t handshaking;
+    uint8_t dry; /* the transport below had nothing to read */
     uint8_t leaf_seen;
 } imapconnect_tls;
 
@@ -2971,7 +2982,10 @@ static int imc_tls_receive(WOLFSSL *ssl, char *bytes, int count, void *context) 
         tls->lower_code = IMAPCONNECT_E_LIMIT;
         return WOLFSSL_CBIO_ERR_GENERAL;
     }
+    if (tls->dry)
+        return WOLFSSL_CBIO_ERR_WANT_READ;
     moved = imc_tls_from_below(tls, tls->lower->read(tls->lower->context, bytes, (size_t)count), count);
+    tls->dry = moved == WOLFSSL_CBIO_ERR_WANT_READ; /* with its AUTO_RETRY wolfSSL would ask ten times */
     tls->silence += moved > 0 ? (uint32_t)moved : 0;
     return moved;
 }
@@ -3131,6 +3145,7 @@ static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *
         if (!imc_tls_set_policy(tls))
             return IMAPCONNECT_E_TLS;
     }
+    tls->dry = 0;
     returned = wolfSSL_connect(tls->ssl);
     if (returned != WOLFSSL_SUCCESS)
         return imc_tls_code(tls, returned);
@@ -3139,7 +3154,9 @@ static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *
 }
 
 static int imc_tls_read(imapconnect_tls *tls, void *bytes, size_t count) {
-    int got = wolfSSL_read(tls->ssl, bytes, (int)count);
+    int got;
+    tls->dry = 0;
+    got = wolfSSL_read(tls->ssl, bytes, (int)count);
     if (got > 0) {
         tls->silence = 0;
         return got;
@@ -3151,7 +3168,9 @@ static int imc_tls_read(imapconnect_tls *tls, void *bytes, size_t count) {
 }
 
 static int imc_tls_write(imapconnect_tls *tls, const void *bytes, size_t count) {
-    int sent = wolfSSL_write(tls->ssl, bytes, (int)count);
+    int sent;
+    tls->dry = 0;
+    sent = wolfSSL_write(tls->ssl, bytes, (int)count);
     return sent > 0 ? sent : imc_tls_code(tls, sent);
 }
 
