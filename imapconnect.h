@@ -64,10 +64,11 @@
       IMAPCONNECT_STATIC          * all functions are static, and private to the file
       IMAPCONNECT_API             * what stands before each function instead of `extern`
       IMAPCONNECT_CONFIG_H        * a header of yours with these options, included first
-      IMAPCONNECT_READ_SIZE       * the read buffer in the session, 448 bytes; 16384 is faster for long
-   messages IMAPCONNECT_LOG_SIZE        * the log line in the session, 64 bytes IMAPCONNECT_NO_TLS no wolfSSL
-   at all: `secure` must be 0, and there is no CRAM-MD5 either IMAPCONNECT_NO_SOCKETS        no sockets and no
-   clock: set config.transport and config.clock IMAPCONNECT_NO_STRINGS        codes without texts and names
+      IMAPCONNECT_READ_SIZE       * the read buffer in the session, 448 bytes; 16384 is faster for messages
+      IMAPCONNECT_LOG_SIZE        * the log line in the session, 64 bytes
+      IMAPCONNECT_NO_TLS            no wolfSSL at all: `secure` must be 0, and there is no CRAM-MD5 either
+      IMAPCONNECT_NO_SOCKETS        no sockets and no clock: set config.transport and config.clock
+      IMAPCONNECT_NO_STRINGS        codes without texts and names
       IMAPCONNECT_WIPE(p, n)        overwrites memory so that the compiler cannot leave it out
 
    Security. `secure` 1 and 2 send nothing secret before TLS is up; 2 never goes on in clear text, whatever
@@ -78,7 +79,7 @@
    for everyone on the way, where the server allows it, as the document says: set config.refuse_cleartext and
    it does not. CRAM-MD5 hides the password only from those who do not guess: it is no substitute for TLS.
 
-   Memory. The session is one structure, about 1.5 KB on a 32-bit machine and 1.8 KB on a 64-bit one; it holds
+   Memory. The session is one structure, about 1.5 KB on a 32-bit machine and 1.7 KB on a 64-bit one; it holds
    both buffers. Messages and lines of any length pass through it to config.on_response. wolfSSL takes its own
    memory from its own allocator.
 
@@ -127,7 +128,7 @@
    files disagree, imapconnect_init() returns IMAPCONNECT_E_LAYOUT and nothing is opened. */
 
 #ifndef IMAPCONNECT_READ_SIZE
-#define IMAPCONNECT_READ_SIZE                                                                                \
+#define IMAPCONNECT_READ_SIZE                                                                                        \
     448 /* bytes read at a time, 64 to 65535; larger is faster for long messages                             \
          */
 #endif
@@ -165,107 +166,105 @@ extern "C" {
    -1269 is about a parameter of yours that is too long, -1032 about a field of the server's. -523 and -1304
    are never returned: what breaks the grammar is -1260 everywhere. */
 
-#define IMAPCONNECT_CODES(X)                                                                                 \
-    X(IMAPCONNECT_E_PARAMETER, -501, 0, "a parameter is missing")                                            \
-    X(IMAPCONNECT_E_VALUE, -503, 0, "a parameter has a value that cannot be used")                           \
-    X(IMAPCONNECT_E_NOT_OPEN, -509, 0, "the session is not open")                                            \
-    X(IMAPCONNECT_E_CANCELLED, -516, 1, "cancelled by the caller")                                           \
-    X(IMAPCONNECT_E_TIMEOUT, -522, 1, "the server did not answer within the time limit")                     \
-    X(IMAPCONNECT_E_FORMAT, -523, 1, "badly formatted response")                                             \
-    X(IMAPCONNECT_E_MEMORY, -1010, 1, "out of memory")                                                       \
-    X(IMAPCONNECT_E_NO_CA, -1027, 1, "no CA certificate found: the folder is missing or holds none")         \
-    X(IMAPCONNECT_E_CA_FILE, -1029, 1, "the CA file or buffer cannot be read or holds no certificate")       \
-    X(IMAPCONNECT_E_TLS, -1031, 1, "a secure connection could not be established")                           \
-    X(IMAPCONNECT_E_FIELD_LENGTH, -1032, 1, "a field from the server is too long for its buffer")            \
-    X(IMAPCONNECT_CLOSED, -1033, 1, "the server closed the connection")                                      \
-    X(IMAPCONNECT_E_CONNECT_TIMEOUT, -1034, 1, "no connection within the time limit")                        \
-    X(IMAPCONNECT_E_RESPONSE, -1260, 1, "the server sent something that is not IMAP")                        \
-    X(IMAPCONNECT_E_TAG, -1261, 1, "the server answered a command that was not sent")                        \
-    X(IMAPCONNECT_E_GREETING, -1262, 1, "the greeting is not that of an IMAP server")                        \
-    X(IMAPCONNECT_E_GREETING_BYE, -1263, 1, "the server refuses the connection")                             \
-    X(IMAPCONNECT_E_NO_LOGIN, -1264, 1, "the server offers neither CRAM-MD5 nor LOGIN")                      \
-    X(IMAPCONNECT_E_NO_STARTTLS, -1265, 1, "the server does not offer STARTTLS, so no secure connection")    \
-    X(IMAPCONNECT_E_CAPABILITY, -1266, 1, "the server did not answer CAPABILITY as it should")               \
-    X(IMAPCONNECT_E_NOT_IMAP4REV1, -1267, 1, "the server does not support IMAP4rev1")                        \
-    X(IMAPCONNECT_E_STARTTLS, -1268, 1, "the server refused STARTTLS, so no secure connection")              \
-    X(IMAPCONNECT_E_TOO_LONG, -1269, 0, "a parameter is too long")                                           \
-    X(IMAPCONNECT_E_LOGIN_REJECTED, -1270, 1, "login rejected: wrong user name or password")                 \
-    X(IMAPCONNECT_E_LOGIN, -1271, 1, "the server did not answer LOGIN as it should")                         \
-    X(IMAPCONNECT_E_LOGOUT, -1272, 1,                                                                        \
-      "the server did not answer LOGOUT as it should; the connection is closed")                             \
-    X(IMAPCONNECT_E_SECURE, -1273, 1, "`secure` is not 0, 1 or 2")                                           \
-    X(IMAPCONNECT_E_CRAM_MD5, -1274, 1, "the server did not answer AUTHENTICATE CRAM-MD5 as it should")      \
-    X(IMAPCONNECT_E_CHALLENGE, -1275, 1, "the CRAM-MD5 challenge is not base64")                             \
-    X(IMAPCONNECT_E_LIST, -1276, 0, "the server refused LIST or LSUB")                                       \
-    X(IMAPCONNECT_E_SELECT, -1277, 0, "the server refused SELECT")                                           \
-    X(IMAPCONNECT_E_NO_LIST, -1278, 0, "the parameter for the output list is missing")                       \
-    X(IMAPCONNECT_E_SUBSCRIBE, -1279, 0, "the server refused SUBSCRIBE")                                     \
-    X(IMAPCONNECT_E_UNSUBSCRIBE, -1280, 0, "the server refused UNSUBSCRIBE")                                 \
-    X(IMAPCONNECT_E_STORE, -1281, 0, "the server refused STORE")                                             \
-    X(IMAPCONNECT_E_RENAME, -1282, 0, "the server refused RENAME")                                           \
-    X(IMAPCONNECT_E_EXPUNGE, -1283, 0, "the server refused EXPUNGE")                                         \
-    X(IMAPCONNECT_E_DELETE, -1284, 0, "the server refused DELETE")                                           \
-    X(IMAPCONNECT_E_CREATE, -1285, 0, "the server refused CREATE")                                           \
-    X(IMAPCONNECT_E_COPY, -1286, 0, "the server refused COPY")                                               \
-    X(IMAPCONNECT_E_FETCH_SEQUENCE, -1287, 1, "listing messages: wrong sequence number")                     \
-    X(IMAPCONNECT_E_FETCH_REPLY, -1288, 0, "listing messages: the server refused FETCH")                     \
-    X(IMAPCONNECT_E_FETCH_NO_FLAGS, -1289, 1, "listing messages: no flags")                                  \
-    X(IMAPCONNECT_E_FETCH_NO_SIZE, -1290, 1, "listing messages: no size")                                    \
-    X(IMAPCONNECT_E_FETCH_NO_UID, -1291, 1, "listing messages: no UID")                                      \
-    X(IMAPCONNECT_E_FETCH_FLAGS_OPEN, -1292, 1, "listing messages: the flags are not closed")                \
-    X(IMAPCONNECT_E_FETCH_INTEGER, -1293, 1, "listing messages: invalid integer")                            \
-    X(IMAPCONNECT_E_FETCH_OPEN, -1294, 1, "listing messages: FETCH is not closed")                           \
-    X(IMAPCONNECT_E_FETCH_NO_DATE, -1295, 1, "listing messages: no INTERNALDATE")                            \
-    X(IMAPCONNECT_E_FETCH_DATE_QUOTES, -1296, 1, "listing messages: INTERNALDATE is not quoted")             \
-    X(IMAPCONNECT_E_FETCH_INCOMPLETE, -1297, 1, "listing messages: FETCH is incomplete")                     \
-    X(IMAPCONNECT_E_RECEIVE, -1298, 0, "receiving: the server refused FETCH")                                \
-    X(IMAPCONNECT_E_RECEIVE_LENGTH, -1299, 1, "receiving: bad message length")                               \
-    X(IMAPCONNECT_E_RECEIVE_ITEM, -1300, 1, "receiving: unknown data item")                                  \
-    X(IMAPCONNECT_E_NOOP, -1301, 0, "the server refused NOOP")                                               \
-    X(IMAPCONNECT_E_CHECK, -1302, 0, "the server refused CHECK")                                             \
-    X(IMAPCONNECT_E_FETCH, -1304, 1, "FETCH reply invalid")                                                  \
-    X(IMAPCONNECT_E_RESET, -10054, 1, "the connection was reset")                                            \
-    X(IMAPCONNECT_E_TIMED_OUT, -10060, 1, "the system gave up connecting")                                   \
-    X(IMAPCONNECT_E_REFUSED, -10061, 1, "connection refused: no server listens there")                       \
-    X(IMAPCONNECT_E_NO_ROUTE, -10065, 1, "no route to the server")                                           \
-    X(IMAPCONNECT_E_HOST_NOT_FOUND, -11001, 1, "host not found")                                             \
-    X(IMAPCONNECT_E_LOOKUP_AGAIN, -11002, 1, "the look-up of the host failed for now: try again")            \
-    X(IMAPCONNECT_E_LOOKUP_FAILED, -11003, 1, "the look-up of the host failed")                              \
-    X(IMAPCONNECT_E_NO_ADDRESS, -11004, 1, "the host has no address")                                        \
-    X(IMAPCONNECT_PENDING, -1400, 0, "in progress: not an error; call imapconnect_step()")                   \
-    X(IMAPCONNECT_WANT_READ, -1401, 0, "of a transport: nothing to read yet")                                \
-    X(IMAPCONNECT_WANT_WRITE, -1402, 0, "of a transport: no room to write yet")                              \
-    X(IMAPCONNECT_E_BUSY, -1403, 0, "another call on this session is in progress")                           \
-    X(IMAPCONNECT_E_OPEN, -1404, 0, "the session is open already: disconnect first")                         \
-    X(IMAPCONNECT_E_INJECTION, -1405, 1, "bytes behind the OK to STARTTLS: somebody is tampering")           \
-    X(IMAPCONNECT_E_PREAUTH, -1406, 1, "PREAUTH before TLS, so STARTTLS is not possible: perhaps tampering") \
-    X(IMAPCONNECT_E_NAME, -1407, 1, "the certificate belongs to another server")                             \
-    X(IMAPCONNECT_E_EXPIRED, -1408, 1, "a certificate has expired")                                          \
-    X(IMAPCONNECT_E_NOT_YET_VALID, -1409, 1, "a certificate is not valid yet: is the clock right?")          \
-    X(IMAPCONNECT_E_UNTRUSTED, -1410, 1, "the certificate is not from a trusted CA")                         \
-    X(IMAPCONNECT_E_NO_CERTIFICATE, -1411, 1, "the server has no certificate")                               \
-    X(IMAPCONNECT_E_WEAK, -1412, 1, "protocol version, cipher suite, key or signature is too weak")          \
-    X(IMAPCONNECT_E_CLEARTEXT, -1413, 1,                                                                     \
-      "the password would go in clear, and the configuration refuses that")                                  \
-    X(IMAPCONNECT_E_NO, -1414, 0, "the server answered NO")                                                  \
-    X(IMAPCONNECT_E_BAD, -1415, 0, "the server answered BAD")                                                \
-    X(IMAPCONNECT_E_BYE, -1416, 1, "the server said BYE")                                                    \
-    X(IMAPCONNECT_E_LIMIT, -1417, 1, "the server sends more than the limits allow")                          \
-    X(IMAPCONNECT_E_TRUNCATED, -1418, 1, "the TLS connection was cut off, not closed: perhaps tampering")    \
-    X(IMAPCONNECT_E_TRANSPORT, -1419, 1, "the transport failed or broke its contract")                       \
-    X(IMAPCONNECT_E_USE_FUNCTION, -1420, 0,                                                                  \
-      "this command changes the session: use imapconnect() for LOGIN, AUTHENTICATE and STARTTLS, "           \
-      "imapconnect_disconnect() for LOGOUT; COMPRESS and IDLE are not for imapconnect_command()")            \
-    X(IMAPCONNECT_E_LITERAL, -1421, 0,                                                                       \
-      "a command text must not end in a literal's size: imapconnect_command() sends one line")               \
-    X(IMAPCONNECT_E_NO_TLS, -1422, 1, "this build has no TLS: `secure` must be 0")                           \
+#define IMAPCONNECT_CODES(X)                                                                                         \
+    X(IMAPCONNECT_E_PARAMETER, -501, 0, "a parameter is missing")                                                    \
+    X(IMAPCONNECT_E_VALUE, -503, 0, "a parameter has a value that cannot be used")                                   \
+    X(IMAPCONNECT_E_NOT_OPEN, -509, 0, "the session is not open")                                                    \
+    X(IMAPCONNECT_E_CANCELLED, -516, 1, "cancelled by the caller")                                                   \
+    X(IMAPCONNECT_E_TIMEOUT, -522, 1, "the server did not answer within the time limit")                             \
+    X(IMAPCONNECT_E_FORMAT, -523, 1, "badly formatted response")                                                     \
+    X(IMAPCONNECT_E_MEMORY, -1010, 1, "out of memory")                                                               \
+    X(IMAPCONNECT_E_NO_CA, -1027, 1, "no CA certificate found: the folder is missing or holds none")                 \
+    X(IMAPCONNECT_E_CA_FILE, -1029, 1, "the CA file or buffer cannot be read or holds no certificate")               \
+    X(IMAPCONNECT_E_TLS, -1031, 1, "a secure connection could not be established")                                   \
+    X(IMAPCONNECT_E_FIELD_LENGTH, -1032, 1, "a field from the server is too long for its buffer")                    \
+    X(IMAPCONNECT_CLOSED, -1033, 1, "the server closed the connection")                                              \
+    X(IMAPCONNECT_E_CONNECT_TIMEOUT, -1034, 1, "no connection within the time limit")                                \
+    X(IMAPCONNECT_E_RESPONSE, -1260, 1, "the server sent something that is not IMAP")                                \
+    X(IMAPCONNECT_E_TAG, -1261, 1, "the server answered a command that was not sent")                                \
+    X(IMAPCONNECT_E_GREETING, -1262, 1, "the greeting is not that of an IMAP server")                                \
+    X(IMAPCONNECT_E_GREETING_BYE, -1263, 1, "the server refuses the connection")                                     \
+    X(IMAPCONNECT_E_NO_LOGIN, -1264, 1, "the server offers neither CRAM-MD5 nor LOGIN")                              \
+    X(IMAPCONNECT_E_NO_STARTTLS, -1265, 1, "the server does not offer STARTTLS, so no secure connection")            \
+    X(IMAPCONNECT_E_CAPABILITY, -1266, 1, "the server did not answer CAPABILITY as it should")                       \
+    X(IMAPCONNECT_E_NOT_IMAP4REV1, -1267, 1, "the server does not support IMAP4rev1")                                \
+    X(IMAPCONNECT_E_STARTTLS, -1268, 1, "the server refused STARTTLS, so no secure connection")                      \
+    X(IMAPCONNECT_E_TOO_LONG, -1269, 0, "a parameter is too long")                                                   \
+    X(IMAPCONNECT_E_LOGIN_REJECTED, -1270, 1, "login rejected: wrong user name or password")                         \
+    X(IMAPCONNECT_E_LOGIN, -1271, 1, "the server did not answer LOGIN as it should")                                 \
+    X(IMAPCONNECT_E_LOGOUT, -1272, 1, "the server did not answer LOGOUT as it should; the connection is closed")     \
+    X(IMAPCONNECT_E_SECURE, -1273, 1, "`secure` is not 0, 1 or 2")                                                   \
+    X(IMAPCONNECT_E_CRAM_MD5, -1274, 1, "the server did not answer AUTHENTICATE CRAM-MD5 as it should")              \
+    X(IMAPCONNECT_E_CHALLENGE, -1275, 1, "the CRAM-MD5 challenge is not base64")                                     \
+    X(IMAPCONNECT_E_LIST, -1276, 0, "the server refused LIST or LSUB")                                               \
+    X(IMAPCONNECT_E_SELECT, -1277, 0, "the server refused SELECT")                                                   \
+    X(IMAPCONNECT_E_NO_LIST, -1278, 0, "the parameter for the output list is missing")                               \
+    X(IMAPCONNECT_E_SUBSCRIBE, -1279, 0, "the server refused SUBSCRIBE")                                             \
+    X(IMAPCONNECT_E_UNSUBSCRIBE, -1280, 0, "the server refused UNSUBSCRIBE")                                         \
+    X(IMAPCONNECT_E_STORE, -1281, 0, "the server refused STORE")                                                     \
+    X(IMAPCONNECT_E_RENAME, -1282, 0, "the server refused RENAME")                                                   \
+    X(IMAPCONNECT_E_EXPUNGE, -1283, 0, "the server refused EXPUNGE")                                                 \
+    X(IMAPCONNECT_E_DELETE, -1284, 0, "the server refused DELETE")                                                   \
+    X(IMAPCONNECT_E_CREATE, -1285, 0, "the server refused CREATE")                                                   \
+    X(IMAPCONNECT_E_COPY, -1286, 0, "the server refused COPY")                                                       \
+    X(IMAPCONNECT_E_FETCH_SEQUENCE, -1287, 1, "listing messages: wrong sequence number")                             \
+    X(IMAPCONNECT_E_FETCH_REPLY, -1288, 0, "listing messages: the server refused FETCH")                             \
+    X(IMAPCONNECT_E_FETCH_NO_FLAGS, -1289, 1, "listing messages: no flags")                                          \
+    X(IMAPCONNECT_E_FETCH_NO_SIZE, -1290, 1, "listing messages: no size")                                            \
+    X(IMAPCONNECT_E_FETCH_NO_UID, -1291, 1, "listing messages: no UID")                                              \
+    X(IMAPCONNECT_E_FETCH_FLAGS_OPEN, -1292, 1, "listing messages: the flags are not closed")                        \
+    X(IMAPCONNECT_E_FETCH_INTEGER, -1293, 1, "listing messages: invalid integer")                                    \
+    X(IMAPCONNECT_E_FETCH_OPEN, -1294, 1, "listing messages: FETCH is not closed")                                   \
+    X(IMAPCONNECT_E_FETCH_NO_DATE, -1295, 1, "listing messages: no INTERNALDATE")                                    \
+    X(IMAPCONNECT_E_FETCH_DATE_QUOTES, -1296, 1, "listing messages: INTERNALDATE is not quoted")                     \
+    X(IMAPCONNECT_E_FETCH_INCOMPLETE, -1297, 1, "listing messages: FETCH is incomplete")                             \
+    X(IMAPCONNECT_E_RECEIVE, -1298, 0, "receiving: the server refused FETCH")                                        \
+    X(IMAPCONNECT_E_RECEIVE_LENGTH, -1299, 1, "receiving: bad message length")                                       \
+    X(IMAPCONNECT_E_RECEIVE_ITEM, -1300, 1, "receiving: unknown data item")                                          \
+    X(IMAPCONNECT_E_NOOP, -1301, 0, "the server refused NOOP")                                                       \
+    X(IMAPCONNECT_E_CHECK, -1302, 0, "the server refused CHECK")                                                     \
+    X(IMAPCONNECT_E_FETCH, -1304, 1, "FETCH reply invalid")                                                          \
+    X(IMAPCONNECT_E_RESET, -10054, 1, "the connection was reset")                                                    \
+    X(IMAPCONNECT_E_TIMED_OUT, -10060, 1, "the system gave up connecting")                                           \
+    X(IMAPCONNECT_E_REFUSED, -10061, 1, "connection refused: no server listens there")                               \
+    X(IMAPCONNECT_E_NO_ROUTE, -10065, 1, "no route to the server")                                                   \
+    X(IMAPCONNECT_E_HOST_NOT_FOUND, -11001, 1, "host not found")                                                     \
+    X(IMAPCONNECT_E_LOOKUP_AGAIN, -11002, 1, "the look-up of the host failed for now: try again")                    \
+    X(IMAPCONNECT_E_LOOKUP_FAILED, -11003, 1, "the look-up of the host failed")                                      \
+    X(IMAPCONNECT_E_NO_ADDRESS, -11004, 1, "the host has no address")                                                \
+    X(IMAPCONNECT_PENDING, -1400, 0, "in progress: not an error; call imapconnect_step()")                           \
+    X(IMAPCONNECT_WANT_READ, -1401, 0, "of a transport: nothing to read yet")                                        \
+    X(IMAPCONNECT_WANT_WRITE, -1402, 0, "of a transport: no room to write yet")                                      \
+    X(IMAPCONNECT_E_BUSY, -1403, 0, "another call on this session is in progress")                                   \
+    X(IMAPCONNECT_E_OPEN, -1404, 0, "the session is open already: disconnect first")                                 \
+    X(IMAPCONNECT_E_INJECTION, -1405, 1, "bytes behind the OK to STARTTLS: somebody is tampering")                   \
+    X(IMAPCONNECT_E_PREAUTH, -1406, 1, "PREAUTH before TLS, so STARTTLS is not possible: perhaps tampering")         \
+    X(IMAPCONNECT_E_NAME, -1407, 1, "the certificate belongs to another server")                                     \
+    X(IMAPCONNECT_E_EXPIRED, -1408, 1, "a certificate has expired")                                                  \
+    X(IMAPCONNECT_E_NOT_YET_VALID, -1409, 1, "a certificate is not valid yet: is the clock right?")                  \
+    X(IMAPCONNECT_E_UNTRUSTED, -1410, 1, "the certificate is not from a trusted CA")                                 \
+    X(IMAPCONNECT_E_NO_CERTIFICATE, -1411, 1, "the server has no certificate")                                       \
+    X(IMAPCONNECT_E_WEAK, -1412, 1, "protocol version, cipher suite, key or signature is too weak")                  \
+    X(IMAPCONNECT_E_CLEARTEXT, -1413, 1, "the password would go in clear, and the configuration refuses that")       \
+    X(IMAPCONNECT_E_NO, -1414, 0, "the server answered NO")                                                          \
+    X(IMAPCONNECT_E_BAD, -1415, 0, "the server answered BAD")                                                        \
+    X(IMAPCONNECT_E_BYE, -1416, 1, "the server said BYE")                                                            \
+    X(IMAPCONNECT_E_LIMIT, -1417, 1, "the server sends more than the limits allow")                                  \
+    X(IMAPCONNECT_E_TRUNCATED, -1418, 1, "the TLS connection was cut off, not closed: perhaps tampering")            \
+    X(IMAPCONNECT_E_TRANSPORT, -1419, 1, "the transport failed or broke its contract")                               \
+    X(IMAPCONNECT_E_USE_FUNCTION, -1420, 0,                                                                          \
+      "this command changes the session: use imapconnect() for LOGIN, AUTHENTICATE and STARTTLS, "                   \
+      "imapconnect_disconnect() for LOGOUT; COMPRESS and IDLE are not for imapconnect_command()")                    \
+    X(IMAPCONNECT_E_LITERAL, -1421, 0,                                                                               \
+      "a command text must not end in a literal's size: imapconnect_command() sends one line")                       \
+    X(IMAPCONNECT_E_NO_TLS, -1422, 1, "this build has no TLS: `secure` must be 0")                                   \
     X(IMAPCONNECT_E_LAYOUT, -1423, 0, "this file and the implementation were compiled with other limits")
 
 enum imapconnect_code {
 #define IMAPCONNECT_CODE_VALUE(name, number, fatal, text) name = number,
     IMAPCONNECT_CODES(IMAPCONNECT_CODE_VALUE)
 #undef IMAPCONNECT_CODE_VALUE
-    IMAPCONNECT_OK = 0
+        IMAPCONNECT_OK = 0
 };
 
 /* One sentence for a code, in English, static. For a number that is none of ours: "unknown code". Without the
@@ -319,7 +318,7 @@ typedef struct imapconnect_transport {
    protocol goes on in step.
 
        const char *line = 0;
-       while ((line = imapconnect_list_next(&list, line)) != 0) puts(line); */
+       while ((line = imapconnect_list_next(&list, line)) != 0) puts(line);                                  */
 
 typedef struct imapconnect_list {
     char *text;     /* the caller's buffer */
@@ -420,8 +419,8 @@ typedef struct imapconnect_config {
 IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config);
 /* ---- the session ----
 
-   Everything that a connection needs, in the caller's memory. The members are private; they stand here so
-   that the compiler knows the size. Nothing is allocated beside it, but for what wolfSSL takes. */
+   Everything that a connection needs, in the caller's memory. The members are private; they stand here so that
+   the compiler knows the size. Nothing is allocated beside it, but for what wolfSSL takes. */
 
 typedef struct imapconnect_lexer { /* room >>lexer: where in a line we are */
     uint32_t number;               /* of a literal: the digits so far, then the bytes still to come */
@@ -577,34 +576,33 @@ typedef struct imapconnect_session {
    session   the caller's memory, uninitialised; it must not move while it is open
    config    copied; 0 for all defaults
 
-   Returns 0; IMAPCONNECT_E_PARAMETER without a session; IMAPCONNECT_E_LAYOUT when this file and the one with
-   the implementation were compiled with other limits. Any thread; a session belongs to one thread at a time.
- */
-#define imapconnect_init(session, config)                                                                    \
-    imapconnect_init_sized((session), (config), sizeof(imapconnect_session))
+   Returns 0; IMAPCONNECT_E_PARAMETER without a session; IMAPCONNECT_E_LAYOUT when this file and the one with the
+   implementation were compiled with other limits. Any thread; a session belongs to one thread at a time. */
+#define imapconnect_init(session, config) imapconnect_init_sized((session), (config), sizeof(imapconnect_session))
 IMAPCONNECT_API int imapconnect_init_sized(imapconnect_session *session, const imapconnect_config *config,
                                            size_t size);
 
-/* The documented IMAPConnect: opens a connection, secures it, checks for IMAP4rev1, and logs in with CRAM-MD5
-   or, where the server does not offer it or it fails, with LOGIN.
+/* The documented IMAPConnect: opens a connection, secures it, checks for IMAP4rev1, and logs in with CRAM-MD5 or,
+   where the server does not offer it or it fails, with LOGIN.
 
    session     initialised and not open
-   server      "host", "host:port", an IPv4 address, "[IPv6]:port", or an IPv6 address; the port is 143, or
-   993 with IMAPCONNECT_TLS, when none is given username    up to 255 bytes of any kind but CR, LF and NUL;
-   may be empty password    the same on_log      called with each line of the protocol; 0 for none. It stays
-   in use until the session is closed responses   filled with what the server sent meanwhile; with
-   IMAPCONNECT_STARTTLS only with what came inside TLS; 0 if you do not care secure      IMAPCONNECT_INSECURE,
-   IMAPCONNECT_TLS or IMAPCONNECT_STARTTLS verify      IMAPCONNECT_VERIFY or IMAPCONNECT_NO_VERIFY; without
-   effect with IMAPCONNECT_INSECURE
+   server      "host", "host:port", an IPv4 address, "[IPv6]:port", or an IPv6 address; the port is 143, or 993
+               with IMAPCONNECT_TLS, when none is given
+   username    up to 255 bytes of any kind but CR, LF and NUL; may be empty
+   password    the same
+   on_log      called with each line of the protocol; 0 for none. It stays in use until the session is closed
+   responses   filled with what the server sent meanwhile; with IMAPCONNECT_STARTTLS only with what came inside
+               TLS; 0 if you do not care
+   secure      IMAPCONNECT_INSECURE, IMAPCONNECT_TLS or IMAPCONNECT_STARTTLS
+   verify      IMAPCONNECT_VERIFY or IMAPCONNECT_NO_VERIFY; without effect with IMAPCONNECT_INSECURE
 
-   Returns the socket, from 0 up; IMAPCONNECT_PENDING in a non-blocking session; otherwise an error, after
-   which nothing is open. An error stays with the session until imapconnect_disconnect() or
-   imapconnect_close(). IMAPCONNECT_E_BUSY and IMAPCONNECT_E_OPEN disturb nothing. With threads call
-   wolfSSL_Init() once before the first session. Source: Omnis Studio, IMAPConnect; RFC 3501
-   sections 2.2, 6.1, 6.2; RFC 2195; RFC 8314. */
+   Returns the socket, from 0 up; IMAPCONNECT_PENDING in a non-blocking session; otherwise an error, after which
+   nothing is open. An error stays with the session until imapconnect_disconnect() or imapconnect_close().
+   IMAPCONNECT_E_BUSY and IMAPCONNECT_E_OPEN disturb nothing. With threads call wolfSSL_Init() once before the
+   first session. Source: Omnis Studio, IMAPConnect; RFC 3501 sections 2.2, 6.1, 6.2; RFC 2195; RFC 8314. */
 IMAPCONNECT_API int imapconnect(imapconnect_session *session, const char *server, const char *username,
-                                const char *password, imapconnect_log on_log, imapconnect_list *responses,
-                                int secure, int verify);
+                                const char *password, imapconnect_log on_log, imapconnect_list *responses, int secure,
+                                int verify);
 
 /* IMAPDisconnect: sends LOGOUT, waits for the reply, and closes the connection, whatever the reply is. On a
    session that has failed it sends nothing and only closes. Closing twice is harmless.
@@ -623,30 +621,27 @@ IMAPCONNECT_API int imapconnect_noop(imapconnect_session *session, imapconnect_l
 
 /* Sends any other command as it stands: "SEARCH UNSEEN", without tag and line end.
 
-   text        one line, which stays the caller's and unchanged until the call has ended. Refused before a
-   byte is sent: CR or LF in it, an empty one, a leading space (IMAPCONNECT_E_VALUE); LOGIN, AUTHENTICATE,
-               STARTTLS, COMPRESS, LOGOUT, IDLE (IMAPCONNECT_E_USE_FUNCTION); one that ends in {n}, {n+} or
-   ~{n} (IMAPCONNECT_E_LITERAL). The session goes on after these responses   as everywhere; literals come
-   through config.on_response
+   text        one line, which stays the caller's and unchanged until the call has ended. Refused before a byte is
+               sent: CR or LF in it, an empty one, a leading space (IMAPCONNECT_E_VALUE); LOGIN, AUTHENTICATE,
+               STARTTLS, COMPRESS, LOGOUT, IDLE (IMAPCONNECT_E_USE_FUNCTION); one that ends in {n}, {n+} or ~{n}
+               (IMAPCONNECT_E_LITERAL). The session goes on after these
+   responses   as everywhere; literals come through config.on_response
 
    Returns 0; IMAPCONNECT_E_NO or IMAPCONNECT_E_BAD, after which the session goes on; or another error.
    RFC 3501 section 6. */
-IMAPCONNECT_API int imapconnect_command(imapconnect_session *session, const char *text,
-                                        imapconnect_list *responses);
+IMAPCONNECT_API int imapconnect_command(imapconnect_session *session, const char *text, imapconnect_list *responses);
 
 /* ---- the event loop ---- */
 
-/* Goes on with the call in progress of a non-blocking session. Returns IMAPCONNECT_PENDING, or that call's
-   final result; once there is no call in progress: 0 on an open session, otherwise the error that the session
-   has, or IMAPCONNECT_E_NOT_OPEN. It never waits, but for what the transport's `open` does: with the
-   platform's sockets the look-up of a name blocks. Pointers given to a call must stay valid until its final
-   result. */
+/* Goes on with the call in progress of a non-blocking session. Returns IMAPCONNECT_PENDING, or that call's final
+   result; once there is no call in progress: 0 on an open session, otherwise the error that the session has, or
+   IMAPCONNECT_E_NOT_OPEN. It never waits, but for what the transport's `open` does: with the platform's sockets the
+   look-up of a name blocks. Pointers given to a call must stay valid until its final result. */
 IMAPCONNECT_API int imapconnect_step(imapconnect_session *session);
 
 /* What the call in progress waits for: the bits IMAPCONNECT_READABLE and IMAPCONNECT_WRITABLE of the socket
-   imapconnect_socket(). Call imapconnect_step() when one of them is true, and at the latest after
-   `*milliseconds` (0: at once). Ask anew after each step; while connecting the socket itself may change too.
- */
+   imapconnect_socket(). Call imapconnect_step() when one of them is true, and at the latest after `*milliseconds`
+   (0: at once). Ask anew after each step; while connecting the socket itself may change too. */
 IMAPCONNECT_API int imapconnect_wants(const imapconnect_session *session, uint32_t *milliseconds);
 
 /* The socket, -1 when there is none. */
@@ -667,9 +662,9 @@ IMAPCONNECT_API const char *imapconnect_mechanism(const imapconnect_session *ses
 /* What the last answer was: "OK", "NO", "BAD", "BYE", "PREAUTH", or "" before the first. Static. */
 IMAPCONNECT_API const char *imapconnect_answer(const imapconnect_session *session);
 
-/* The response code of that answer, with its arguments and without brackets ("AUTHENTICATIONFAILED"), and the
-   text for people behind it; each cut to its size, "" when there was none. They change with the next answer.
-   Bytes from the server: do not print them to a terminal unseen. RFC 3501 section 7.1. */
+/* The response code of that answer, with its arguments and without brackets ("AUTHENTICATIONFAILED"), and the text
+   for people behind it; each cut to its size, "" when there was none. They change with the next answer. Bytes from
+   the server: do not print them to a terminal unseen. RFC 3501 section 7.1. */
 IMAPCONNECT_API const char *imapconnect_response_code(const imapconnect_session *session);
 IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *session);
 
@@ -702,8 +697,7 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 
 #ifndef IMAPCONNECT_NO_SOCKETS
 #ifdef _WIN32
-#error                                                                                                       \
-    "imapconnect.h: Winsock is not there yet. Define IMAPCONNECT_NO_SOCKETS, and set config.transport and clock."
+#error "imapconnect.h: Winsock is not there yet. Define IMAPCONNECT_NO_SOCKETS, and set config.transport and clock."
 #endif
 #include <errno.h>
 #include <fcntl.h>
@@ -759,7 +753,8 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #define IMC_MAX_LINES      1024u       /* ... and lines */
 #define IMC_TLS_MAX_SILENT 131072u     /* raw bytes that TLS may take without a byte of data coming out */
 
-static void imc_wipe(void *memory, size_t size) {
+static void imc_wipe(void *memory, size_t size)
+{
 #ifdef __GNUC__
     memset(memory, 0, size);
     __asm__ __volatile__("" : : "r"(memory) : "memory"); /* as if somebody read it */
@@ -778,20 +773,24 @@ typedef struct imc_slice {
     size_t count;
 } imc_slice;
 
-static size_t imc_bytes_least(size_t a, size_t b) {
+static size_t imc_bytes_least(size_t a, size_t b)
+{
     return a < b ? a : b;
 }
 
-static int imc_bytes_upper(int c) {
+static int imc_bytes_upper(int c)
+{
     return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
 }
 
-static int imc_bytes_is_digit(int c) {
+static int imc_bytes_is_digit(int c)
+{
     return c >= '0' && c <= '9';
 }
 
 /* Keywords match in any case, RFC 3501 section 9; without a locale, since in Turkish "i" is not "I". */
-static int imc_bytes_same(const char *text, size_t count, const char *word) {
+static int imc_bytes_same(const char *text, size_t count, const char *word)
+{
     size_t i;
     for (i = 0; i < count; i++)
         if (word[i] == '\0' || imc_bytes_upper(text[i]) != imc_bytes_upper(word[i]))
@@ -800,7 +799,8 @@ static int imc_bytes_same(const char *text, size_t count, const char *word) {
 }
 
 /* The length of a text, counted no further than `limit`. */
-static size_t imc_bytes_length(const char *text, size_t limit) {
+static size_t imc_bytes_length(const char *text, size_t limit)
+{
     size_t count = 0;
     while (count < limit && text[count] != '\0')
         count++;
@@ -808,7 +808,8 @@ static size_t imc_bytes_length(const char *text, size_t limit) {
 }
 
 /* A number in decimal, without a terminator; returns how many digits. */
-static size_t imc_bytes_decimal(char *out, uint32_t number) {
+static size_t imc_bytes_decimal(char *out, uint32_t number)
+{
     char digits[10];
     size_t count = 0, i;
     do
@@ -819,17 +820,19 @@ static size_t imc_bytes_decimal(char *out, uint32_t number) {
     return count;
 }
 
-static char imc_bytes_hex(unsigned nibble) {
+static char imc_bytes_hex(unsigned nibble)
+{
     return "0123456789abcdef"[nibble & 15];
 }
 
 /* >>codes -------------------------------------------------------------------------------------------- *
  * Numbers into names and texts, all from the one table of Part II.                                       */
 
-IMAPCONNECT_API int imapconnect_code_is_fatal(int code) {
+IMAPCONNECT_API int imapconnect_code_is_fatal(int code)
+{
     switch (code) {
-#define IMC_CODE(name, number, fatal, text)                                                                  \
-    case number:                                                                                             \
+#define IMC_CODE(name, number, fatal, text)                                                                          \
+    case number:                                                                                                     \
         return fatal;
         IMAPCONNECT_CODES(IMC_CODE)
 #undef IMC_CODE
@@ -839,7 +842,8 @@ IMAPCONNECT_API int imapconnect_code_is_fatal(int code) {
 }
 
 /* What a transport returned in place of a number of bytes, made one of our codes. */
-static int imc_codes_of_transport(int returned) {
+static int imc_codes_of_transport(int returned)
+{
     if (returned == IMAPCONNECT_WANT_READ || returned == IMAPCONNECT_WANT_WRITE)
         return returned;
     return imapconnect_code_is_fatal(returned) ? returned : IMAPCONNECT_E_TRANSPORT;
@@ -847,24 +851,27 @@ static int imc_codes_of_transport(int returned) {
 
 #ifdef IMAPCONNECT_NO_STRINGS
 
-IMAPCONNECT_API const char *imapconnect_strerror(int code) {
+IMAPCONNECT_API const char *imapconnect_strerror(int code)
+{
     (void)code;
     return "";
 }
 
-IMAPCONNECT_API const char *imapconnect_code_name(int code) {
+IMAPCONNECT_API const char *imapconnect_code_name(int code)
+{
     (void)code;
     return "";
 }
 
 #else
 
-IMAPCONNECT_API const char *imapconnect_strerror(int code) {
+IMAPCONNECT_API const char *imapconnect_strerror(int code)
+{
     switch (code) {
     case IMAPCONNECT_OK:
         return "no error";
-#define IMC_CODE(name, number, fatal, text)                                                                  \
-    case number:                                                                                             \
+#define IMC_CODE(name, number, fatal, text)                                                                          \
+    case number:                                                                                                     \
         return text;
         IMAPCONNECT_CODES(IMC_CODE)
 #undef IMC_CODE
@@ -873,12 +880,13 @@ IMAPCONNECT_API const char *imapconnect_strerror(int code) {
     }
 }
 
-IMAPCONNECT_API const char *imapconnect_code_name(int code) {
+IMAPCONNECT_API const char *imapconnect_code_name(int code)
+{
     switch (code) {
     case IMAPCONNECT_OK:
         return "IMAPCONNECT_OK";
-#define IMC_CODE(name, number, fatal, text)                                                                  \
-    case number:                                                                                             \
+#define IMC_CODE(name, number, fatal, text)                                                                          \
+    case number:                                                                                                     \
         return #name;
         IMAPCONNECT_CODES(IMC_CODE)
 #undef IMC_CODE
@@ -893,7 +901,8 @@ IMAPCONNECT_API const char *imapconnect_code_name(int code) {
  * Base64 and the payloads of mechanisms. What was secret on the stack is wiped before a return.          */
 
 /* The value of a base64 character, RFC 4648 section 4; -1 for any other. */
-static int imc_sasl_base64_value(int c) {
+static int imc_sasl_base64_value(int c)
+{
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
     if (c >= 'a' && c <= 'z')
@@ -907,12 +916,14 @@ static int imc_sasl_base64_value(int c) {
 
 #ifdef IMC_HAS_CRAM_MD5
 
-static char imc_sasl_base64_digit(uint32_t value) {
+static char imc_sasl_base64_digit(uint32_t value)
+{
     return "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[value & 63];
 }
 
 /* Encodes `count` bytes, padded: 4 * ((count + 2) / 3) characters at `out`. */
-static size_t imc_sasl_base64_encode(char *out, const unsigned char *in, size_t count) {
+static size_t imc_sasl_base64_encode(char *out, const unsigned char *in, size_t count)
+{
     size_t at, used = 0;
     for (at = 0; at < count; at += 3) {
         size_t rest = count - at;
@@ -931,8 +942,9 @@ static size_t imc_sasl_base64_encode(char *out, const unsigned char *in, size_t 
 #define IMC_MD5_DIGEST 16
 
 /* One of the two passes of HMAC, RFC 2104 section 2: MD5(key XOR pad, text). Returns 0 when MD5 is there. */
-static int imc_sasl_hmac_pass(const unsigned char *key, size_t key_count, unsigned pad,
-                              const unsigned char *text, size_t count, unsigned char *digest) {
+static int imc_sasl_hmac_pass(const unsigned char *key, size_t key_count, unsigned pad, const unsigned char *text,
+                              size_t count, unsigned char *digest)
+{
     wc_Md5 md5;
     unsigned char block[IMC_MD5_BLOCK];
     size_t i;
@@ -951,7 +963,8 @@ static int imc_sasl_hmac_pass(const unsigned char *key, size_t key_count, unsign
 }
 
 /* A key longer than a block is replaced by its MD5, RFC 2104 section 2. */
-static int imc_sasl_md5(const unsigned char *text, size_t count, unsigned char *digest) {
+static int imc_sasl_md5(const unsigned char *text, size_t count, unsigned char *digest)
+{
     wc_Md5 md5;
     int failed = wc_InitMd5(&md5) != 0;
     if (!failed) {
@@ -962,10 +975,10 @@ static int imc_sasl_md5(const unsigned char *text, size_t count, unsigned char *
     return failed;
 }
 
-/* HMAC-MD5 by wolfCrypt's plain MD5: its Hmac takes 896 bytes of stack, and refuses short keys in FIPS
- * builds. */
-static int imc_sasl_hmac_md5(const unsigned char *key, size_t key_count, const unsigned char *text,
-                             size_t count, unsigned char *digest) {
+/* HMAC-MD5 by wolfCrypt's plain MD5: its Hmac takes 896 bytes of stack, and refuses short keys in FIPS builds. */
+static int imc_sasl_hmac_md5(const unsigned char *key, size_t key_count, const unsigned char *text, size_t count,
+                             unsigned char *digest)
+{
     unsigned char hashed[IMC_MD5_DIGEST];
     int failed = 0;
     if (key_count > IMC_MD5_BLOCK) {
@@ -979,19 +992,18 @@ static int imc_sasl_hmac_md5(const unsigned char *key, size_t key_count, const u
     return failed;
 }
 
-/* The answer to a CRAM-MD5 challenge, RFC 2195 section 2: base64 of "user digest". `out` holds the challenge
-   at first, `count` bytes of it, and must have room for IMAPCONNECT_WRITE_SIZE. Returns the length of the
-   answer, 0 when there is no MD5. The text is put at the end of `out` and encoded towards its beginning: four
-   characters for three bytes never overtake, since the whole is at most 288 bytes to 384 characters in 512.
- */
-static size_t imc_sasl_cram_md5(char *out, size_t count, const char *username, const char *password) {
+/* The answer to a CRAM-MD5 challenge, RFC 2195 section 2: base64 of "user digest". `out` holds the challenge at
+   first, `count` bytes of it, and must have room for IMAPCONNECT_WRITE_SIZE. Returns the length of the answer, 0
+   when there is no MD5. The text is put at the end of `out` and encoded towards its beginning: four characters
+   for three bytes never overtake, since the whole is at most 288 bytes to 384 characters in 512. */
+static size_t imc_sasl_cram_md5(char *out, size_t count, const char *username, const char *password)
+{
     unsigned char digest[IMC_MD5_DIGEST];
     size_t user = imc_bytes_length(username, IMAPCONNECT_MAX_ARGUMENT);
     size_t plain = user + 1 + 2 * sizeof digest, used = 0, i;
     char *text = out + IMAPCONNECT_WRITE_SIZE - plain;
-    if (imc_sasl_hmac_md5((const unsigned char *)password,
-                          imc_bytes_length(password, IMAPCONNECT_MAX_ARGUMENT), (const unsigned char *)out,
-                          count, digest) == 0) {
+    if (imc_sasl_hmac_md5((const unsigned char *)password, imc_bytes_length(password, IMAPCONNECT_MAX_ARGUMENT),
+                          (const unsigned char *)out, count, digest) == 0) {
         memcpy(text, username, user);
         text[user] = ' ';
         for (i = 0; i < sizeof digest; i++) {
@@ -1010,7 +1022,8 @@ static size_t imc_sasl_cram_md5(char *out, size_t count, const char *username, c
  * The server's text into host and port. Nothing is looked up here.                                       */
 
 /* "1.2.3.4" into four bytes. Leading zeros are refused: to some 010 is eight. Returns 4, or 0. */
-static size_t imc_names_ipv4(const char *text, size_t count, uint8_t *address) {
+static size_t imc_names_ipv4(const char *text, size_t count, uint8_t *address)
+{
     size_t at = 0, part;
     for (part = 0; part < 4; part++) {
         unsigned number = 0;
@@ -1026,7 +1039,8 @@ static size_t imc_names_ipv4(const char *text, size_t count, uint8_t *address) {
     return at == count ? 4 : 0;
 }
 
-static int imc_names_hex(int c) {
+static int imc_names_hex(int c)
+{
     if (imc_bytes_is_digit(c))
         return c - '0';
     c = imc_bytes_upper(c);
@@ -1034,7 +1048,8 @@ static int imc_names_hex(int c) {
 }
 
 /* One group of up to four hex digits at `*at`; 0 when there is none. */
-static int imc_names_group(const char *text, size_t count, size_t *at, uint8_t *out) {
+static int imc_names_group(const char *text, size_t count, size_t *at, uint8_t *out)
+{
     unsigned number = 0;
     size_t start = *at;
     while (*at < count && *at - start < 4 && imc_names_hex(text[*at]) >= 0)
@@ -1045,7 +1060,8 @@ static int imc_names_group(const char *text, size_t count, size_t *at, uint8_t *
 }
 
 /* An IPv6 address, RFC 4291 section 2.2, into sixteen bytes. Returns 16, or 0. */
-static size_t imc_names_ipv6(const char *text, size_t count, uint8_t *address) {
+static size_t imc_names_ipv6(const char *text, size_t count, uint8_t *address)
+{
     size_t at = 0, used = 0, gap = 17; /* where "::" stands; 17 for nowhere */
     if (count >= 2 && text[0] == ':' && text[1] == ':') {
         gap = 0;
@@ -1080,9 +1096,10 @@ static size_t imc_names_ipv6(const char *text, size_t count, uint8_t *address) {
     return 16;
 }
 
-/* A host name by its bytes, and not one that a resolver may take for an address ("127.1", "0300.0.0.1"): the
-   last label has to hold something else than digits. */
-static int imc_names_is_host(const char *text, size_t count) {
+/* A host name by its bytes, and not one that a resolver may take for an address ("127.1", "0300.0.0.1"): the last
+   label has to hold something else than digits. */
+static int imc_names_is_host(const char *text, size_t count)
+{
     size_t i;
     int numeric = 1;
     if (count == 0 || count > IMAPCONNECT_MAX_HOST || text[0] == '-' || text[0] == '.')
@@ -1100,7 +1117,8 @@ static int imc_names_is_host(const char *text, size_t count) {
 }
 
 /* ":1143" into a number; 0 when it is none from 1 to 65535. Nothing at all is `otherwise`. */
-static uint16_t imc_names_port(const char *text, size_t count, uint16_t otherwise) {
+static uint16_t imc_names_port(const char *text, size_t count, uint16_t otherwise)
+{
     uint32_t number = 0;
     size_t i;
     if (count == 0)
@@ -1116,7 +1134,8 @@ static uint16_t imc_names_port(const char *text, size_t count, uint16_t otherwis
 }
 
 /* Where the host ends: at "]", or before the only colon; a text with two colons is an IPv6 address. */
-static size_t imc_names_host_length(const char *text, size_t count) {
+static size_t imc_names_host_length(const char *text, size_t count)
+{
     size_t i, colons = 0, last = count;
     for (i = 0; i < count; i++) {
         if (text[i] == ']' && text[0] == '[')
@@ -1128,9 +1147,9 @@ static size_t imc_names_host_length(const char *text, size_t count) {
 }
 
 /* Takes the server's text apart, SPEC.md section 4. Returns 0 or IMAPCONNECT_E_VALUE. */
-static int imc_names_parse(imapconnect_server *server, const char *text, uint16_t otherwise) {
-    size_t count =
-        imc_bytes_length(text, IMAPCONNECT_MAX_HOST + 9); /* brackets, colon, port, and one too many */
+static int imc_names_parse(imapconnect_server *server, const char *text, uint16_t otherwise)
+{
+    size_t count = imc_bytes_length(text, IMAPCONNECT_MAX_HOST + 9); /* brackets, colon, port, and one too many */
     size_t host = imc_names_host_length(text, count);
     int bracket = count > 0 && text[0] == '[';
     memset(server, 0, sizeof *server);
@@ -1180,7 +1199,8 @@ enum imc_brace {
     IMC_BRACE_PLUS_CLOSED /* "{1+}": no server may say that, RFC 7888 section 3 */
 };
 
-static int imc_lexer_literal(imapconnect_lexer *lexer, const char **at, const char *end, imc_slice *piece) {
+static int imc_lexer_literal(imapconnect_lexer *lexer, const char **at, const char *end, imc_slice *piece)
+{
     if (lexer->number == 0) {
         lexer->in_literal = 0;
         return IMC_LITERAL_END;
@@ -1194,9 +1214,10 @@ static int imc_lexer_literal(imapconnect_lexer *lexer, const char **at, const ch
     return IMC_LITERAL_PIECE;
 }
 
-/* The byte behind CR. A line that ends in "{n}" goes on with a literal; a number is one to ten digits and
-   below 2^32 (RFC 3501 section 9), and sizes no buffer. */
-static int imc_lexer_line_end(imapconnect_lexer *lexer, const char **at) {
+/* The byte behind CR. A line that ends in "{n}" goes on with a literal; a number is one to ten digits and below
+   2^32 (RFC 3501 section 9), and sizes no buffer. */
+static int imc_lexer_line_end(imapconnect_lexer *lexer, const char **at)
+{
     int brace = lexer->mode == IMC_DATA ? lexer->brace : 0;
     if (**at != '\n' || lexer->quoted || brace == IMC_BRACE_PLUS_CLOSED)
         return IMC_MALFORMED;
@@ -1216,13 +1237,15 @@ static int imc_lexer_line_end(imapconnect_lexer *lexer, const char **at) {
 }
 
 /* More of the word; what does not fit makes it a word that nobody knows. */
-static void imc_lexer_keep(imapconnect_lexer *lexer, const char *bytes, size_t count) {
+static void imc_lexer_keep(imapconnect_lexer *lexer, const char *bytes, size_t count)
+{
     count = imc_bytes_least(count, sizeof lexer->word - lexer->length);
     memcpy(lexer->word + lexer->length, bytes, count);
     lexer->length = (uint8_t)(lexer->length + count);
 }
 
-static int imc_lexer_words(imapconnect_lexer *lexer, const char **at, const char *end) {
+static int imc_lexer_words(imapconnect_lexer *lexer, const char **at, const char *end)
+{
     const char *next = *at;
     if (lexer->ended) {
         lexer->ended = 0;
@@ -1244,7 +1267,8 @@ static int imc_lexer_words(imapconnect_lexer *lexer, const char **at, const char
     return IMC_SPACE;
 }
 
-static void imc_lexer_digit(imapconnect_lexer *lexer, int c) {
+static void imc_lexer_digit(imapconnect_lexer *lexer, int c)
+{
     uint32_t digit = (uint32_t)(c - '0');
     lexer->digits = (uint8_t)(lexer->digits > 10 ? 11 : lexer->digits + 1);
     if (lexer->number > (0xffffffffu - digit) / 10)
@@ -1253,7 +1277,8 @@ static void imc_lexer_digit(imapconnect_lexer *lexer, int c) {
 }
 
 /* Follows "{n}" outside of quoted strings. */
-static void imc_lexer_brace(imapconnect_lexer *lexer, int c) {
+static void imc_lexer_brace(imapconnect_lexer *lexer, int c)
+{
     int was = lexer->brace;
     lexer->brace = IMC_BRACE_NONE;
     if (c == '{') {
@@ -1271,7 +1296,8 @@ static void imc_lexer_brace(imapconnect_lexer *lexer, int c) {
 }
 
 /* A response's data up to CR. */
-static int imc_lexer_data(imapconnect_lexer *lexer, const char **at, const char *end) {
+static int imc_lexer_data(imapconnect_lexer *lexer, const char **at, const char *end)
+{
     const char *next;
     for (next = *at; next < end && *next != '\r'; next++) {
         int c = *next;
@@ -1296,7 +1322,8 @@ static int imc_lexer_data(imapconnect_lexer *lexer, const char **at, const char 
     return IMC_MORE;
 }
 
-static int imc_lexer_text(const char **at, const char *end, imc_slice *piece) {
+static int imc_lexer_text(const char **at, const char *end, imc_slice *piece)
+{
     static const char stops[] = {'\r', '\n', '\0'};
     size_t count = (size_t)(end - *at), i;
     for (i = 0; i < sizeof stops && count > 0; i++) {
@@ -1313,7 +1340,8 @@ static int imc_lexer_text(const char **at, const char *end, imc_slice *piece) {
 }
 
 /* The next token of the bytes from `*at` to `end`, moving `*at` behind it. */
-static int imc_lexer_next(imapconnect_lexer *lexer, const char **at, const char *end, imc_slice *piece) {
+static int imc_lexer_next(imapconnect_lexer *lexer, const char **at, const char *end, imc_slice *piece)
+{
     for (;;) {
         int token;
         if (lexer->in_literal)
@@ -1387,13 +1415,7 @@ static const struct {
                                   {"AUTH=CRAM-MD5", 13, IMC_CAN_AUTH_CRAM_MD5}};
 #define IMC_CAPABILITIES (sizeof imc_responses_capabilities / sizeof imc_responses_capabilities[0])
 
-enum imc_position {
-    IMC_AT_FIRST,
-    IMC_AT_FIRST_SPACE,
-    IMC_AT_SECOND,
-    IMC_AT_ATOMS,
-    IMC_AT_REST
-};
+enum imc_position { IMC_AT_FIRST, IMC_AT_FIRST_SPACE, IMC_AT_SECOND, IMC_AT_ATOMS, IMC_AT_REST };
 
 enum imc_text_position {
     IMC_TEXT_SPACE, /* the space before it */
@@ -1407,14 +1429,11 @@ enum imc_text_position {
     IMC_TEXT_IGNORED
 };
 
-enum imc_base64 {
-    IMC_BASE64_GOOD,
-    IMC_BASE64_TOO_LONG,
-    IMC_BASE64_BAD
-};
+enum imc_base64 { IMC_BASE64_GOOD, IMC_BASE64_TOO_LONG, IMC_BASE64_BAD };
 
 /* The first error wins, and stays. */
-static void imc_engine_fail(imapconnect_engine *engine, int code) {
+static void imc_engine_fail(imapconnect_engine *engine, int code)
+{
     if (engine->error != 0)
         return;
     engine->error = (int16_t)code;
@@ -1423,14 +1442,16 @@ static void imc_engine_fail(imapconnect_engine *engine, int code) {
 
 /* -- the log -- */
 
-static void imc_log_flush(imapconnect_engine *engine, int more) {
+static void imc_log_flush(imapconnect_engine *engine, int more)
+{
     int direction = engine->log_direction | (more ? IMAPCONNECT_LOG_MORE : 0);
     if (engine->on_log(engine->config->user, direction, engine->log, engine->log_used) != 0)
         imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
     engine->log_used = 0;
 }
 
-static void imc_log_byte(imapconnect_engine *engine, unsigned char c) {
+static void imc_log_byte(imapconnect_engine *engine, unsigned char c)
+{
     int plain = c >= 0x20 && c < 0x7f;
     char *out;
     if (engine->log_used + (plain ? 1u : 4u) > sizeof engine->log)
@@ -1449,7 +1470,8 @@ static void imc_log_byte(imapconnect_engine *engine, unsigned char c) {
 }
 
 /* The log takes lines; whoever writes in the other direction ends the line that is open. */
-static void imc_log_put(imapconnect_engine *engine, int direction, const char *bytes, size_t count) {
+static void imc_log_put(imapconnect_engine *engine, int direction, const char *bytes, size_t count)
+{
     size_t i;
     if (engine->on_log == 0)
         return;
@@ -1460,24 +1482,28 @@ static void imc_log_put(imapconnect_engine *engine, int direction, const char *b
         imc_log_byte(engine, (unsigned char)bytes[i]);
 }
 
-static void imc_log_end(imapconnect_engine *engine) {
+static void imc_log_end(imapconnect_engine *engine)
+{
     if (engine->on_log != 0 && engine->log_used != 0)
         imc_log_flush(engine, 0);
 }
 
-static void imc_log_note(imapconnect_engine *engine, const char *text) {
+static void imc_log_note(imapconnect_engine *engine, const char *text)
+{
     imc_log_put(engine, IMAPCONNECT_LOG_NOTE, text, imc_bytes_length(text, 200));
     imc_log_end(engine);
 }
 
 /* -- the list -- */
 
-static void imc_list_clear(imapconnect_list *list) {
+static void imc_list_clear(imapconnect_list *list)
+{
     list->used = list->count = 0;
     list->truncated = list->cut = list->unfinished = 0;
 }
 
-static void imc_list_put(imapconnect_list *list, const char *bytes, size_t count) {
+static void imc_list_put(imapconnect_list *list, const char *bytes, size_t count)
+{
     size_t fits;
     if (list->truncated || count == 0)
         return;
@@ -1498,27 +1524,31 @@ static void imc_list_put(imapconnect_list *list, const char *bytes, size_t count
         list->truncated = list->cut = 1;
 }
 
-IMAPCONNECT_API void imapconnect_list_init(imapconnect_list *list, char *text, size_t size) {
+IMAPCONNECT_API void imapconnect_list_init(imapconnect_list *list, char *text, size_t size)
+{
     list->text = text;
     list->size = text == 0 ? 0 : size;
     imc_list_clear(list);
 }
 
-IMAPCONNECT_API const char *imapconnect_list_next(const imapconnect_list *list, const char *entry) {
+IMAPCONNECT_API const char *imapconnect_list_next(const imapconnect_list *list, const char *entry)
+{
     size_t at = entry == 0 ? 0 : (size_t)(entry - list->text) + strlen(entry) + 1;
     return at < list->used ? list->text + at : 0;
 }
 
 /* -- the stream: each byte once, in order -- */
 
-static void imc_stream(imapconnect_engine *engine, int event, const char *bytes, size_t count) {
+static void imc_stream(imapconnect_engine *engine, int event, const char *bytes, size_t count)
+{
     const imapconnect_config *config = engine->config;
     if (config->on_response != 0 && config->on_response(config->user, event, bytes, count) != 0)
         imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
 }
 
 /* Bytes of a line; the CR and LF that end it are not among them. */
-static void imc_stream_line(imapconnect_engine *engine, const char *from, const char *to) {
+static void imc_stream_line(imapconnect_engine *engine, const char *from, const char *to)
+{
     while (to > from && (to[-1] == '\n' || to[-1] == '\r'))
         to--;
     if (to == from)
@@ -1529,25 +1559,29 @@ static void imc_stream_line(imapconnect_engine *engine, const char *from, const 
     imc_stream(engine, IMAPCONNECT_LINE, from, (size_t)(to - from));
 }
 
-static void imc_stream_line_end(imapconnect_engine *engine) {
+static void imc_stream_line_end(imapconnect_engine *engine)
+{
     if (engine->list != 0)
         engine->list->unfinished = 0;
     imc_log_end(engine);
     imc_stream(engine, IMAPCONNECT_LINE_END, "\r\n", 2);
 }
 
-static void imc_stream_literal_begin(imapconnect_engine *engine) {
+static void imc_stream_literal_begin(imapconnect_engine *engine)
+{
     imc_log_end(engine);
     imc_stream(engine, IMAPCONNECT_LITERAL_BEGIN, "\r\n", engine->reader.lexer.number);
 }
 
-static void imc_stream_literal(imapconnect_engine *engine, const imc_slice *piece) {
+static void imc_stream_literal(imapconnect_engine *engine, const imc_slice *piece)
+{
     engine->progress = 1;
     imc_stream(engine, IMAPCONNECT_LITERAL, (const char *)piece->bytes, piece->count);
 }
 
 /* What came before TLS is forgotten, here and by those who listen: CVE-2021-29969, RFC 3501 section 6.2.1. */
-static void imc_stream_restart(imapconnect_engine *engine) {
+static void imc_stream_restart(imapconnect_engine *engine)
+{
     if (engine->list != 0)
         imc_list_clear(engine->list);
     imc_stream(engine, IMAPCONNECT_RESTART, 0, 0);
@@ -1556,7 +1590,8 @@ static void imc_stream_restart(imapconnect_engine *engine) {
 /* -- base64 of a challenge -- */
 
 /* The last group of four is complete: its bits into bytes. Those that padding leaves over must be zero. */
-static void imc_base64_group(imapconnect_reader *reader, char *out) {
+static void imc_base64_group(imapconnect_reader *reader, char *out)
+{
     uint32_t bits = reader->base64_bits;
     unsigned bytes = 3u - reader->base64_padding, i;
     if (bits & ((1u << (8 * reader->base64_padding)) - 1u))
@@ -1572,7 +1607,8 @@ static void imc_base64_group(imapconnect_reader *reader, char *out) {
 }
 
 /* Strict base64, RFC 4648 section 3: the exact alphabet, whole groups, padding at the end alone. */
-static void imc_base64_byte(imapconnect_reader *reader, int c, char *out) {
+static void imc_base64_byte(imapconnect_reader *reader, int c, char *out)
+{
     int value = imc_sasl_base64_value(c);
     int ended = reader->base64_padding != 0;
     if (c == '=' && reader->base64_count >= 2) {
@@ -1590,7 +1626,8 @@ static void imc_base64_byte(imapconnect_reader *reader, int c, char *out) {
 /* -- the text of a status response -- */
 
 /* Keeps as much of a text as fits, NUL-terminated. */
-static void imc_responses_keep(char *kept, uint8_t *length, size_t size, const char *bytes, size_t count) {
+static void imc_responses_keep(char *kept, uint8_t *length, size_t size, const char *bytes, size_t count)
+{
     count = imc_bytes_least(count, size - 1 - *length);
     memcpy(kept + *length, bytes, count);
     *length = (uint8_t)(*length + count);
@@ -1598,7 +1635,8 @@ static void imc_responses_keep(char *kept, uint8_t *length, size_t size, const c
 }
 
 /* An atom of a capability list. */
-static void imc_responses_atom(imapconnect_reader *reader, const char *word, size_t length) {
+static void imc_responses_atom(imapconnect_reader *reader, const char *word, size_t length)
+{
     size_t i;
     reader->found |= IMC_CAN_LISTED;
     for (i = 0; i < IMC_CAPABILITIES && length >= imc_responses_capabilities[i].length; i++)
@@ -1608,16 +1646,17 @@ static void imc_responses_atom(imapconnect_reader *reader, const char *word, siz
 }
 
 /* A word of the response code is complete. */
-static void imc_responses_code_word(imapconnect_reader *reader, const char *word, size_t length) {
+static void imc_responses_code_word(imapconnect_reader *reader, const char *word, size_t length)
+{
     if (reader->text_position == IMC_TEXT_CODE_CAPABILITY && length != 0)
         imc_responses_atom(reader, word, length);
     else if (reader->text_position == IMC_TEXT_CODE_WORD)
-        reader->text_position =
-            imc_bytes_same(word, length, "CAPABILITY") ? IMC_TEXT_CODE_CAPABILITY : IMC_TEXT_CODE;
+        reader->text_position = imc_bytes_same(word, length, "CAPABILITY") ? IMC_TEXT_CODE_CAPABILITY : IMC_TEXT_CODE;
 }
 
 /* Between "[" and "]", word by word. A list of capabilities counts once its bracket is closed. */
-static size_t imc_responses_code(imapconnect_reader *reader, const char *bytes, size_t count) {
+static size_t imc_responses_code(imapconnect_reader *reader, const char *bytes, size_t count)
+{
     imapconnect_lexer *lexer = &reader->lexer;
     size_t start = 0, at;
     for (at = 0; at < count; at++) {
@@ -1645,8 +1684,8 @@ static size_t imc_responses_code(imapconnect_reader *reader, const char *bytes, 
 }
 
 /* Takes one step in a text and returns how many bytes that were. */
-static size_t imc_responses_text_step(imapconnect_reader *reader, const char *bytes, size_t count,
-                                      char *out) {
+static size_t imc_responses_text_step(imapconnect_reader *reader, const char *bytes, size_t count, char *out)
+{
     switch (reader->text_position) {
     case IMC_TEXT_SPACE:
         reader->text_position = reader->wants_base64 ? IMC_TEXT_BASE64 : IMC_TEXT_START;
@@ -1671,7 +1710,8 @@ static size_t imc_responses_text_step(imapconnect_reader *reader, const char *by
     }
 }
 
-static void imc_responses_text(imapconnect_reader *reader, const imc_slice *piece, char *out) {
+static void imc_responses_text(imapconnect_reader *reader, const imc_slice *piece, char *out)
+{
     const char *bytes = (const char *)piece->bytes;
     size_t at = 0;
     while (at < piece->count)
@@ -1680,7 +1720,8 @@ static void imc_responses_text(imapconnect_reader *reader, const imc_slice *piec
 
 /* -- the words of a line -- */
 
-static void imc_responses_begin_line(imapconnect_reader *reader) {
+static void imc_responses_begin_line(imapconnect_reader *reader)
+{
     reader->position = IMC_AT_FIRST;
     reader->saw = IMC_SAW_GARBAGE;
     reader->tagged = 0;
@@ -1688,14 +1729,16 @@ static void imc_responses_begin_line(imapconnect_reader *reader) {
 }
 
 /* A status word came; its text begins, and with it what is kept of the last answer. */
-static void imc_responses_begin_text(imapconnect_reader *reader) {
+static void imc_responses_begin_text(imapconnect_reader *reader)
+{
     reader->lexer.mode = IMC_TEXT;
     reader->text_position = IMC_TEXT_SPACE;
     reader->code_length = reader->text_length = 0;
     reader->code[0] = reader->text[0] = '\0';
 }
 
-static int imc_responses_first(imapconnect_reader *reader) {
+static int imc_responses_first(imapconnect_reader *reader)
+{
     const imapconnect_lexer *lexer = &reader->lexer;
     reader->position = IMC_AT_FIRST_SPACE;
     if (imc_bytes_same(lexer->word, lexer->length, "*"))
@@ -1717,7 +1760,8 @@ static int imc_responses_first(imapconnect_reader *reader) {
     return IMC_SAW_NOTHING;
 }
 
-static int imc_responses_second(imapconnect_reader *reader) {
+static int imc_responses_second(imapconnect_reader *reader)
+{
     imapconnect_lexer *lexer = &reader->lexer;
     size_t i;
     reader->position = IMC_AT_REST;
@@ -1740,7 +1784,8 @@ static int imc_responses_second(imapconnect_reader *reader) {
     return IMC_SAW_NOTHING;
 }
 
-static int imc_responses_word(imapconnect_reader *reader) {
+static int imc_responses_word(imapconnect_reader *reader)
+{
     switch (reader->position) {
     case IMC_AT_FIRST:
         return imc_responses_first(reader);
@@ -1754,7 +1799,8 @@ static int imc_responses_word(imapconnect_reader *reader) {
     }
 }
 
-static int imc_responses_space(imapconnect_reader *reader) {
+static int imc_responses_space(imapconnect_reader *reader)
+{
     if (reader->position == IMC_AT_FIRST_SPACE) {
         reader->position = IMC_AT_SECOND;
         return IMC_SAW_NOTHING;
@@ -1763,7 +1809,8 @@ static int imc_responses_space(imapconnect_reader *reader) {
 }
 
 /* The line is whole: what was it? */
-static int imc_responses_end_line(imapconnect_reader *reader) {
+static int imc_responses_end_line(imapconnect_reader *reader)
+{
     int saw = reader->saw;
     if (saw == IMC_SAW_CAPABILITY)
         reader->listed = reader->found;
@@ -1773,9 +1820,10 @@ static int imc_responses_end_line(imapconnect_reader *reader) {
     return saw;
 }
 
-/* Reads on from `*at` to the end of the next line, or to `end`. Returns the line's event, IMC_SAW_NOTHING
-   when there is none yet. */
-static int imc_responses_next(imapconnect_engine *engine, const char **at, const char *end) {
+/* Reads on from `*at` to the end of the next line, or to `end`. Returns the line's event, IMC_SAW_NOTHING when
+   there is none yet. */
+static int imc_responses_next(imapconnect_engine *engine, const char **at, const char *end)
+{
     imapconnect_reader *reader = &engine->reader;
     const char *raw = *at; /* from here on the stream has not seen it */
     for (;;) {
@@ -1838,7 +1886,8 @@ enum imc_kind {
 #define IMC_WRITE_ROOM 16
 
 /* CR, LF in an argument would end the line, and begin a command of the attacker's: refused everywhere. */
-static int imc_commands_is_line(const char *text, size_t count) {
+static int imc_commands_is_line(const char *text, size_t count)
+{
     size_t i;
     for (i = 0; i < count; i++)
         if (text[i] == '\r' || text[i] == '\n')
@@ -1846,7 +1895,8 @@ static int imc_commands_is_line(const char *text, size_t count) {
     return 1;
 }
 
-static int imc_commands_is_ascii(const char *text, size_t count) {
+static int imc_commands_is_ascii(const char *text, size_t count)
+{
     size_t i;
     for (i = 0; i < count; i++)
         if ((unsigned char)text[i] > 0x7f)
@@ -1855,29 +1905,33 @@ static int imc_commands_is_ascii(const char *text, size_t count) {
 }
 
 /* Bytes into the transmit buffer, which has room for them. */
-static void imc_commands_put(imapconnect_writer *writer, const char *bytes, size_t count) {
+static void imc_commands_put(imapconnect_writer *writer, const char *bytes, size_t count)
+{
     memcpy(writer->out + writer->used, bytes, count);
     writer->used = (uint16_t)(writer->used + count);
 }
 
 /* The same, and into the log. */
-static void imc_commands_show(imapconnect_engine *engine, const char *bytes, size_t count) {
+static void imc_commands_show(imapconnect_engine *engine, const char *bytes, size_t count)
+{
     imc_commands_put(&engine->writer, bytes, count);
     imc_log_put(engine, IMAPCONNECT_LOG_SENT, bytes, count);
 }
 
-static void imc_commands_mask(imapconnect_engine *engine) {
+static void imc_commands_mask(imapconnect_engine *engine)
+{
     imc_log_put(engine, IMAPCONNECT_LOG_SENT, "***", 3);
 }
 
-static void imc_commands_line_end(imapconnect_engine *engine) {
+static void imc_commands_line_end(imapconnect_engine *engine)
+{
     imc_commands_put(&engine->writer, "\r\n", 2);
     imc_log_end(engine);
 }
 
-/* Begins a literal, RFC 3501 section 4.3: its bytes wait for the server's "+". How long a secret is, is
- * secret. */
-static void imc_commands_open_literal(imapconnect_engine *engine, const imapconnect_piece *piece) {
+/* Begins a literal, RFC 3501 section 4.3: its bytes wait for the server's "+". How long a secret is, is secret. */
+static void imc_commands_open_literal(imapconnect_engine *engine, const imapconnect_piece *piece)
+{
     imapconnect_writer *writer = &engine->writer;
     char header[IMC_WRITE_ROOM];
     size_t count = imc_bytes_decimal(header + 1, (uint32_t)piece->count) + 1;
@@ -1894,7 +1948,8 @@ static void imc_commands_open_literal(imapconnect_engine *engine, const imapconn
     writer->waiting = 1;
 }
 
-static void imc_commands_open(imapconnect_engine *engine, const imapconnect_piece *piece) {
+static void imc_commands_open(imapconnect_engine *engine, const imapconnect_piece *piece)
+{
     imapconnect_writer *writer = &engine->writer;
     writer->opened = 1;
     writer->offset = 0;
@@ -1912,9 +1967,9 @@ static void imc_commands_open(imapconnect_engine *engine, const imapconnect_piec
     }
 }
 
-/* The next bytes of the present piece: as many as fit, or one with its backslash (RFC 3501 section 9,
- * quoted). */
-static void imc_commands_bytes(imapconnect_engine *engine, const imapconnect_piece *piece) {
+/* The next bytes of the present piece: as many as fit, or one with its backslash (RFC 3501 section 9, quoted). */
+static void imc_commands_bytes(imapconnect_engine *engine, const imapconnect_piece *piece)
+{
     imapconnect_writer *writer = &engine->writer;
     const char *bytes = piece->bytes + writer->offset;
     size_t count = imc_bytes_least(piece->count - writer->offset, sizeof writer->out - writer->used);
@@ -1937,7 +1992,8 @@ static void imc_commands_bytes(imapconnect_engine *engine, const imapconnect_pie
     writer->offset += count;
 }
 
-static void imc_commands_close(imapconnect_engine *engine, const imapconnect_piece *piece) {
+static void imc_commands_close(imapconnect_engine *engine, const imapconnect_piece *piece)
+{
     imapconnect_writer *writer = &engine->writer;
     int quoted = piece->kind != IMC_RAW && !writer->literal;
     if (quoted && piece->kind == IMC_SECRET)
@@ -1951,7 +2007,8 @@ static void imc_commands_close(imapconnect_engine *engine, const imapconnect_pie
 }
 
 /* Writes on: until the command is whole, a literal waits, or the buffer is full. */
-static void imc_commands_fill(imapconnect_engine *engine) {
+static void imc_commands_fill(imapconnect_engine *engine)
+{
     imapconnect_writer *writer = &engine->writer;
     while (writer->current < writer->pieces && !writer->waiting &&
            sizeof writer->out - writer->used >= IMC_WRITE_ROOM) {
@@ -1965,9 +2022,10 @@ static void imc_commands_fill(imapconnect_engine *engine) {
     }
 }
 
-/* Begins a command: a new tag, and the pieces that the caller has set. A letter stands before the counter,
-   since some servers refuse tags of digits alone. */
-static void imc_commands_begin(imapconnect_engine *engine, int pieces) {
+/* Begins a command: a new tag, and the pieces that the caller has set. A letter stands before the counter, since
+   some servers refuse tags of digits alone. */
+static void imc_commands_begin(imapconnect_engine *engine, int pieces)
+{
     imapconnect_writer *writer = &engine->writer;
     char *tag = engine->reader.tag;
     size_t count;
@@ -1981,12 +2039,14 @@ static void imc_commands_begin(imapconnect_engine *engine, int pieces) {
 }
 
 /* 1 when every byte of the command has left. */
-static int imc_commands_are_sent(const imapconnect_writer *writer) {
+static int imc_commands_are_sent(const imapconnect_writer *writer)
+{
     return writer->sent == writer->used && (writer->current == writer->pieces || writer->waiting);
 }
 
 /* Some bytes have left. Once all have, what was secret in the buffer is wiped. */
-static void imc_commands_sent(imapconnect_engine *engine, size_t count) {
+static void imc_commands_sent(imapconnect_engine *engine, size_t count)
+{
     imapconnect_writer *writer = &engine->writer;
     writer->sent = (uint16_t)(writer->sent + count);
     if (writer->sent < writer->used)
@@ -1999,7 +2059,8 @@ static void imc_commands_sent(imapconnect_engine *engine, size_t count) {
 }
 
 /* A command text that only the library itself may send, or that is no whole line. Returns 0 or an error. */
-static int imc_commands_check(const char *text, size_t count) {
+static int imc_commands_check(const char *text, size_t count)
+{
     static const char *const own[] = {"LOGIN", "AUTHENTICATE", "STARTTLS", "COMPRESS", "LOGOUT", "IDLE"};
     size_t word = 0, i;
     if (count == 0 || text[0] == ' ' || !imc_commands_is_line(text, count))
@@ -2039,11 +2100,7 @@ static const char *const imc_engine_phases[] = {"closed",     "connecting", "han
                                                 "capability", "starttls",   "authenticate", "login",
                                                 "ready",      "command",    "logout"};
 
-enum imc_exchange {
-    IMC_NOT_ANSWERED,
-    IMC_ANSWERED,
-    IMC_GIVEN_UP
-};
+enum imc_exchange { IMC_NOT_ANSWERED, IMC_ANSWERED, IMC_GIVEN_UP };
 
 /* A command of the time after the login: its codes for NO, BAD, and a "+" that nobody asked for. */
 struct imc_command {
@@ -2078,7 +2135,8 @@ static const imc_mechanism imc_engine_mechanisms[] = {
     {"LOGIN", "LOGIN", 0, IMC_CAN_NOT_LOGIN, 1, IMC_LOGIN, 3}};
 #define IMC_MECHANISMS (sizeof imc_engine_mechanisms / sizeof imc_engine_mechanisms[0])
 
-static void imc_engine_piece(imapconnect_engine *engine, int at, int kind, const char *bytes, size_t count) {
+static void imc_engine_piece(imapconnect_engine *engine, int at, int kind, const char *bytes, size_t count)
+{
     imapconnect_piece *piece = &engine->writer.piece[at];
     piece->kind = kind;
     piece->bytes = bytes;
@@ -2086,7 +2144,8 @@ static void imc_engine_piece(imapconnect_engine *engine, int at, int kind, const
 }
 
 /* Sends a command of `pieces` pieces, and a new time limit begins. */
-static void imc_engine_send(imapconnect_engine *engine, int state, int pieces) {
+static void imc_engine_send(imapconnect_engine *engine, int state, int pieces)
+{
     engine->state = (uint8_t)state;
     engine->reply_bytes = 0;
     engine->reply_lines = 0;
@@ -2094,13 +2153,15 @@ static void imc_engine_send(imapconnect_engine *engine, int state, int pieces) {
     imc_commands_begin(engine, pieces);
 }
 
-static void imc_engine_send_word(imapconnect_engine *engine, int state, const char *word) {
+static void imc_engine_send_word(imapconnect_engine *engine, int state, const char *word)
+{
     imc_engine_piece(engine, 0, IMC_RAW, word, strlen(word));
     imc_engine_send(engine, state, 1);
 }
 
 /* The call has ended well, or with an error after which the session goes on. */
-static void imc_engine_finish(imapconnect_engine *engine, int result) {
+static void imc_engine_finish(imapconnect_engine *engine, int result)
+{
     engine->state = IMC_READY;
     engine->reader.tag[0] = '\0';
     engine->result = (int16_t)result;
@@ -2108,7 +2169,8 @@ static void imc_engine_finish(imapconnect_engine *engine, int result) {
 }
 
 /* May this mechanism be used? If only the configuration is against it, that is the error of the login. */
-static int imc_engine_allows(imapconnect_engine *engine, const imc_mechanism *mechanism) {
+static int imc_engine_allows(imapconnect_engine *engine, const imc_mechanism *mechanism)
+{
     if ((engine->capabilities & mechanism->needs) != mechanism->needs ||
         (engine->capabilities & mechanism->not_with) != 0)
         return 0;
@@ -2119,7 +2181,8 @@ static int imc_engine_allows(imapconnect_engine *engine, const imc_mechanism *me
 }
 
 /* The next mechanism that the server offers, each of them once in a connect. */
-static void imc_engine_log_in(imapconnect_engine *engine) {
+static void imc_engine_log_in(imapconnect_engine *engine)
+{
     while (engine->mechanism < IMC_MECHANISMS) {
         const imc_mechanism *mechanism = &imc_engine_mechanisms[engine->mechanism++];
         if (!imc_engine_allows(engine, mechanism))
@@ -2141,7 +2204,8 @@ static void imc_engine_log_in(imapconnect_engine *engine) {
 }
 
 /* What comes next on the way in, from what is known now. */
-static void imc_engine_advance(imapconnect_engine *engine) {
+static void imc_engine_advance(imapconnect_engine *engine)
+{
     int in_clear = engine->secure == IMAPCONNECT_STARTTLS && !engine->encrypted;
     if (engine->capabilities == 0) {
         imc_engine_send_word(engine, IMC_CAPABILITY, "CAPABILITY");
@@ -2160,20 +2224,23 @@ static void imc_engine_advance(imapconnect_engine *engine) {
 
 /* -- the actions of the table; `code` stands in the row -- */
 
-static void imc_engine_ignore(imapconnect_engine *engine, int code) {
+static void imc_engine_ignore(imapconnect_engine *engine, int code)
+{
     (void)engine;
     (void)code;
 }
 
-static void imc_engine_greeted(imapconnect_engine *engine, int code) {
+static void imc_engine_greeted(imapconnect_engine *engine, int code)
+{
     (void)code;
     engine->capabilities = engine->reader.listed;
     imc_engine_advance(engine);
 }
 
-/* PREAUTH says that we are logged in already. With STARTTLS that would keep the whole session in clear text,
-   since the command is not legal then: CVE-2020-12398, CVE-2020-14093. */
-static void imc_engine_preauth(imapconnect_engine *engine, int code) {
+/* PREAUTH says that we are logged in already. With STARTTLS that would keep the whole session in clear text, since
+   the command is not legal then: CVE-2020-12398, CVE-2020-14093. */
+static void imc_engine_preauth(imapconnect_engine *engine, int code)
+{
     if (engine->secure == IMAPCONNECT_STARTTLS) {
         imc_engine_fail(engine, code);
         return;
@@ -2183,20 +2250,23 @@ static void imc_engine_preauth(imapconnect_engine *engine, int code) {
 }
 
 /* A capability list counts while our CAPABILITY is outstanding; the last one that has an atom. */
-static void imc_engine_listed(imapconnect_engine *engine, int code) {
+static void imc_engine_listed(imapconnect_engine *engine, int code)
+{
     (void)code;
     if (engine->reader.listed != 0 && imc_commands_are_sent(&engine->writer))
         engine->capabilities = engine->reader.listed;
 }
 
 /* During a login it may be part of the reply; it counts if that is OK, and decides nothing before. */
-static void imc_engine_offered(imapconnect_engine *engine, int code) {
+static void imc_engine_offered(imapconnect_engine *engine, int code)
+{
     (void)code;
     if (engine->reader.listed != 0)
         engine->offered = engine->reader.listed;
 }
 
-static void imc_engine_capable(imapconnect_engine *engine, int code) {
+static void imc_engine_capable(imapconnect_engine *engine, int code)
+{
     if (engine->capabilities == 0)
         imc_engine_fail(engine, code);
     else
@@ -2204,23 +2274,26 @@ static void imc_engine_capable(imapconnect_engine *engine, int code) {
 }
 
 /* The session looks for bytes behind the OK, and goes on with the handshake. */
-static void imc_engine_secure(imapconnect_engine *engine, int code) {
+static void imc_engine_secure(imapconnect_engine *engine, int code)
+{
     (void)code;
     engine->state = IMC_SECURING;
     engine->reader.tag[0] = '\0';
     engine->step++;
 }
 
-static void imc_engine_give_up(imapconnect_engine *engine, int code) {
+static void imc_engine_give_up(imapconnect_engine *engine, int code)
+{
     engine->login_error = (int16_t)code;
     engine->exchange = IMC_GIVEN_UP;
     imc_commands_show(engine, "*", 1);
     imc_commands_line_end(engine);
 }
 
-/* "+" during AUTHENTICATE, RFC 3501 section 6.2.2. The first is the challenge; "*" declines what is wrong
-   with it, and any further one. */
-static void imc_engine_challenged(imapconnect_engine *engine, int code) {
+/* "+" during AUTHENTICATE, RFC 3501 section 6.2.2. The first is the challenge; "*" declines what is wrong with it,
+   and any further one. */
+static void imc_engine_challenged(imapconnect_engine *engine, int code)
+{
     imapconnect_reader *reader = &engine->reader;
     imapconnect_writer *writer = &engine->writer;
     size_t count = 0;
@@ -2230,8 +2303,7 @@ static void imc_engine_challenged(imapconnect_engine *engine, int code) {
         return;
     }
 #ifdef IMC_HAS_CRAM_MD5
-    if (engine->exchange == IMC_NOT_ANSWERED && reader->base64_bad == IMC_BASE64_GOOD &&
-        reader->challenge != 0)
+    if (engine->exchange == IMC_NOT_ANSWERED && reader->base64_bad == IMC_BASE64_GOOD && reader->challenge != 0)
         count = imc_sasl_cram_md5(writer->out, reader->challenge, engine->username, engine->password);
 #endif
     if (count == 0) {
@@ -2247,7 +2319,8 @@ static void imc_engine_challenged(imapconnect_engine *engine, int code) {
 }
 
 /* "+" for the literal that waits. */
-static void imc_engine_continued(imapconnect_engine *engine, int code) {
+static void imc_engine_continued(imapconnect_engine *engine, int code)
+{
     if (!engine->writer.waiting) {
         imc_engine_fail(engine, code);
         return;
@@ -2257,7 +2330,8 @@ static void imc_engine_continued(imapconnect_engine *engine, int code) {
 }
 
 /* OK to a login. Before our answer to the challenge, after "*", or in place of a "+", it is a lie. */
-static void imc_engine_entered(imapconnect_engine *engine, int code) {
+static void imc_engine_entered(imapconnect_engine *engine, int code)
+{
     if (engine->writer.waiting || (engine->state == IMC_AUTHENTICATE && engine->exchange != IMC_ANSWERED)) {
         imc_engine_fail(engine, code);
         return;
@@ -2271,28 +2345,33 @@ static void imc_engine_entered(imapconnect_engine *engine, int code) {
 }
 
 /* NO or BAD to a login: the next mechanism. After our "*" the reason for that is kept. */
-static void imc_engine_refused(imapconnect_engine *engine, int code) {
+static void imc_engine_refused(imapconnect_engine *engine, int code)
+{
     if (engine->exchange != IMC_GIVEN_UP)
         engine->login_error = (int16_t)code;
     imc_engine_log_in(engine);
 }
 
-static void imc_engine_answered(imapconnect_engine *engine, int code) {
+static void imc_engine_answered(imapconnect_engine *engine, int code)
+{
     (void)code;
     imc_engine_finish(engine, IMAPCONNECT_OK);
 }
 
-static void imc_engine_answered_no(imapconnect_engine *engine, int code) {
+static void imc_engine_answered_no(imapconnect_engine *engine, int code)
+{
     (void)code;
     imc_engine_finish(engine, engine->command->no);
 }
 
-static void imc_engine_answered_bad(imapconnect_engine *engine, int code) {
+static void imc_engine_answered_bad(imapconnect_engine *engine, int code)
+{
     (void)code;
     imc_engine_finish(engine, engine->command->bad);
 }
 
-static void imc_engine_not_expected(imapconnect_engine *engine, int code) {
+static void imc_engine_not_expected(imapconnect_engine *engine, int code)
+{
     (void)code;
     imc_engine_fail(engine, engine->command->plus);
 }
@@ -2354,10 +2433,10 @@ static const imc_rule imc_engine_rules[] = {
     {IMC_ANY, IMC_SAW_CONTINUATION, IMAPCONNECT_E_RESPONSE, imc_engine_fail},
     {IMC_ANY, IMC_SAW_GARBAGE, IMAPCONNECT_E_RESPONSE, imc_engine_fail}};
 
-/* The state in which the table is read. A tagged line or a "+" that comes before the command has left is an
-   answer to something that was never asked (CVE-2026-42246): it is looked up as if nothing were outstanding.
- */
-static int imc_engine_reads_as(const imapconnect_engine *engine, int saw) {
+/* The state in which the table is read. A tagged line or a "+" that comes before the command has left is an answer
+   to something that was never asked (CVE-2026-42246): it is looked up as if nothing were outstanding. */
+static int imc_engine_reads_as(const imapconnect_engine *engine, int saw)
+{
     int answer = saw == IMC_SAW_CONTINUATION || saw == IMC_SAW_TAGGED_OK || saw == IMC_SAW_TAGGED_NO ||
                  saw == IMC_SAW_TAGGED_BAD;
     if (answer && engine->state != IMC_GREETING && !imc_commands_are_sent(&engine->writer))
@@ -2365,7 +2444,8 @@ static int imc_engine_reads_as(const imapconnect_engine *engine, int saw) {
     return engine->state;
 }
 
-static void imc_engine_dispatch(imapconnect_engine *engine, int saw) {
+static void imc_engine_dispatch(imapconnect_engine *engine, int saw)
+{
     int state = imc_engine_reads_as(engine, saw);
     size_t i;
     for (i = 0; i < sizeof imc_engine_rules / sizeof imc_engine_rules[0]; i++) {
@@ -2378,7 +2458,8 @@ static void imc_engine_dispatch(imapconnect_engine *engine, int saw) {
 }
 
 /* How many of `count` bytes may still belong to this reply. */
-static size_t imc_engine_limit(const imapconnect_engine *engine, size_t count) {
+static size_t imc_engine_limit(const imapconnect_engine *engine, size_t count)
+{
     uint32_t limit = engine->state < IMC_READY ? IMC_MAX_REPLY : engine->config->max_reply;
     if (limit == 0)
         return count;
@@ -2386,12 +2467,14 @@ static size_t imc_engine_limit(const imapconnect_engine *engine, size_t count) {
 }
 
 /* 1 while the engine takes bytes: not once the call is over, nor while TLS comes up. */
-static int imc_engine_listens(const imapconnect_engine *engine) {
+static int imc_engine_listens(const imapconnect_engine *engine)
+{
     return !engine->done && engine->error == 0 && engine->state > IMC_SECURING;
 }
 
 /* Takes bytes from the server, line by line, up to where the call ends. `*at` moves behind what was taken. */
-static void imc_engine_take(imapconnect_engine *engine, const char **at, const char *end) {
+static void imc_engine_take(imapconnect_engine *engine, const char **at, const char *end)
+{
     while (imc_engine_listens(engine) && *at < end) {
         const char *from = *at;
         size_t count = imc_engine_limit(engine, (size_t)(end - from));
@@ -2411,7 +2494,8 @@ static void imc_engine_take(imapconnect_engine *engine, const char **at, const c
 }
 
 /* TLS is up. After STARTTLS nothing that was read before is left, and the capabilities are asked for anew. */
-static void imc_engine_secured(imapconnect_engine *engine) {
+static void imc_engine_secured(imapconnect_engine *engine)
+{
     imapconnect_reader *reader = &engine->reader;
     engine->encrypted = 1;
     engine->step++;
@@ -2426,8 +2510,8 @@ static void imc_engine_secured(imapconnect_engine *engine) {
 }
 
 /* A new call: what it reports to, and the code that NO and BAD get. */
-static void imc_engine_call(imapconnect_engine *engine, const struct imc_command *command,
-                            imapconnect_list *list) {
+static void imc_engine_call(imapconnect_engine *engine, const struct imc_command *command, imapconnect_list *list)
+{
     engine->command = command;
     engine->list = list;
     engine->done = 0;
@@ -2447,7 +2531,8 @@ static void imc_engine_call(imapconnect_engine *engine, const struct imc_command
 #define IMC_SEND_FLAGS 0
 #endif
 
-static uint32_t imc_sockets_clock(void *user) {
+static uint32_t imc_sockets_clock(void *user)
+{
     struct timespec now;
     (void)user;
     if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
@@ -2465,7 +2550,8 @@ static const struct {
                           {ENOBUFS, IMAPCONNECT_E_MEMORY}};
 
 /* The system's errno into a code. */
-static int imc_sockets_error(imapconnect_sockets *sockets, int number) {
+static int imc_sockets_error(imapconnect_sockets *sockets, int number)
+{
     size_t i;
     sockets->detail = number;
     for (i = 0; i < sizeof imc_sockets_errors / sizeof imc_sockets_errors[0]; i++)
@@ -2475,7 +2561,8 @@ static int imc_sockets_error(imapconnect_sockets *sockets, int number) {
 }
 
 /* The resolver's answer into a code. */
-static int imc_sockets_lookup_error(imapconnect_sockets *sockets, int number) {
+static int imc_sockets_lookup_error(imapconnect_sockets *sockets, int number)
+{
     sockets->detail = number;
     if (number == EAI_NONAME)
         return IMAPCONNECT_E_HOST_NOT_FOUND;
@@ -2491,7 +2578,8 @@ static int imc_sockets_lookup_error(imapconnect_sockets *sockets, int number) {
 }
 
 /* All addresses of the host, both families. A numeric one is only parsed; a name blocks in the resolver. */
-static int imc_sockets_lookup(imapconnect_sockets *sockets, const char *host, uint16_t port) {
+static int imc_sockets_lookup(imapconnect_sockets *sockets, const char *host, uint16_t port)
+{
     struct addrinfo hints;
     uint8_t address[16];
     char service[8];
@@ -2515,7 +2603,8 @@ static int imc_sockets_lookup(imapconnect_sockets *sockets, const char *host, ui
 }
 
 /* A socket that never blocks, is closed by exec, and sends at once. */
-static int imc_sockets_new(int family) {
+static int imc_sockets_new(int family)
+{
     int on = 1;
 #if defined(SOCK_NONBLOCK) && defined(SOCK_CLOEXEC)
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -2535,9 +2624,10 @@ static int imc_sockets_new(int family) {
     return fd;
 }
 
-/* Begins to connect to the next address, which gets what is left of the time divided by the addresses left.
-   Returns 1 when that was all, 0 when it is under way, or an error. */
-static int imc_sockets_try(imapconnect_sockets *sockets, uint32_t milliseconds) {
+/* Begins to connect to the next address, which gets what is left of the time divided by the addresses left. Returns
+   1 when that was all, 0 when it is under way, or an error. */
+static int imc_sockets_try(imapconnect_sockets *sockets, uint32_t milliseconds)
+{
     const struct addrinfo *address = sockets->next;
     sockets->next = address->ai_next;
     sockets->ready = 0;
@@ -2552,9 +2642,9 @@ static int imc_sockets_try(imapconnect_sockets *sockets, uint32_t milliseconds) 
     return errno == EINPROGRESS || errno == EINTR ? 0 : imc_sockets_error(sockets, errno);
 }
 
-/* Has the connection come up? Returns as imc_sockets_try; `*milliseconds` becomes what this address has left.
- */
-static int imc_sockets_check(imapconnect_sockets *sockets, uint32_t *milliseconds) {
+/* Has the connection come up? Returns as imc_sockets_try; `*milliseconds` becomes what this address has left. */
+static int imc_sockets_check(imapconnect_sockets *sockets, uint32_t *milliseconds)
+{
     struct pollfd ready;
     int number = 0;
     socklen_t size = sizeof number;
@@ -2572,14 +2662,16 @@ static int imc_sockets_check(imapconnect_sockets *sockets, uint32_t *millisecond
     return number == 0 ? 1 : imc_sockets_error(sockets, number);
 }
 
-static void imc_sockets_drop(imapconnect_sockets *sockets) {
+static void imc_sockets_drop(imapconnect_sockets *sockets)
+{
     if (sockets->fd >= 0)
         close(sockets->fd);
     sockets->fd = -1;
 }
 
 /* open: every address in turn; when all fail, the first one's error counts. */
-static int imc_sockets_open(void *context, const char *host, uint16_t port, uint32_t *milliseconds) {
+static int imc_sockets_open(void *context, const char *host, uint16_t port, uint32_t *milliseconds)
+{
     imapconnect_sockets *sockets = (imapconnect_sockets *)context;
     int state = 0;
     if (sockets->addresses == 0)
@@ -2602,9 +2694,10 @@ static int imc_sockets_open(void *context, const char *host, uint16_t port, uint
     }
 }
 
-/* read: when the kernel gave less than it was asked for, or the answer to what was just sent cannot be there
-   yet, the next call says so without asking again. That saves one system call in three. */
-static int imc_sockets_read(void *context, void *bytes, size_t count) {
+/* read: when the kernel gave less than it was asked for, or the answer to what was just sent cannot be there yet,
+   the next call says so without asking again. That saves one system call in three. */
+static int imc_sockets_read(void *context, void *bytes, size_t count)
+{
     imapconnect_sockets *sockets = (imapconnect_sockets *)context;
     ssize_t got;
     if (sockets->drained) {
@@ -2620,11 +2713,11 @@ static int imc_sockets_read(void *context, void *bytes, size_t count) {
     }
     if (got == 0)
         return IMAPCONNECT_CLOSED;
-    return errno == EAGAIN || errno == EWOULDBLOCK ? IMAPCONNECT_WANT_READ
-                                                   : imc_sockets_error(sockets, errno);
+    return errno == EAGAIN || errno == EWOULDBLOCK ? IMAPCONNECT_WANT_READ : imc_sockets_error(sockets, errno);
 }
 
-static int imc_sockets_write(void *context, const void *bytes, size_t count) {
+static int imc_sockets_write(void *context, const void *bytes, size_t count)
+{
     imapconnect_sockets *sockets = (imapconnect_sockets *)context;
     ssize_t sent;
     do
@@ -2634,16 +2727,15 @@ static int imc_sockets_write(void *context, const void *bytes, size_t count) {
         sockets->drained = 1;
         return (int)sent;
     }
-    return errno == EAGAIN || errno == EWOULDBLOCK ? IMAPCONNECT_WANT_WRITE
-                                                   : imc_sockets_error(sockets, errno);
+    return errno == EAGAIN || errno == EWOULDBLOCK ? IMAPCONNECT_WANT_WRITE : imc_sockets_error(sockets, errno);
 }
 
-static int imc_sockets_wait(void *context, int what, uint32_t milliseconds) {
+static int imc_sockets_wait(void *context, int what, uint32_t milliseconds)
+{
     imapconnect_sockets *sockets = (imapconnect_sockets *)context;
     struct pollfd ready;
     ready.fd = sockets->fd;
-    ready.events =
-        (short)((what & IMAPCONNECT_READABLE ? POLLIN : 0) | (what & IMAPCONNECT_WRITABLE ? POLLOUT : 0));
+    ready.events = (short)((what & IMAPCONNECT_READABLE ? POLLIN : 0) | (what & IMAPCONNECT_WRITABLE ? POLLOUT : 0));
     ready.revents = 0;
     if (poll(&ready, 1, (int)imc_bytes_least(milliseconds, 0x7fffffff)) < 0 && errno != EINTR)
         return imc_sockets_error(sockets, errno);
@@ -2651,7 +2743,8 @@ static int imc_sockets_wait(void *context, int what, uint32_t milliseconds) {
     return 0;
 }
 
-static void imc_sockets_close(void *context) {
+static void imc_sockets_close(void *context)
+{
     imapconnect_sockets *sockets = (imapconnect_sockets *)context;
     imc_sockets_drop(sockets);
     if (sockets->addresses != 0)
@@ -2662,7 +2755,8 @@ static void imc_sockets_close(void *context) {
 }
 
 /* Fills in what the configuration leaves to the platform. */
-static void imc_sockets_default(imapconnect_session *session) {
+static void imc_sockets_default(imapconnect_session *session)
+{
     imapconnect_transport *transport = &session->config.transport;
     if (session->config.clock == 0)
         session->config.clock = imc_sockets_clock;
@@ -2678,29 +2772,30 @@ static void imc_sockets_default(imapconnect_session *session) {
 
 #else
 
-static void imc_sockets_default(imapconnect_session *session) {
+static void imc_sockets_default(imapconnect_session *session)
+{
     (void)session;
 }
 
 #endif
 
 /* >>wolfssl ------------------------------------------------------------------------------------------ *
- * TLS as a transport over a transport. No other room knows wolfSSL. All policy is set on the WOLFSSL object,
- * so that a shared context cannot weaken it, and is checked again after the handshake. */
+ * TLS as a transport over a transport. No other room knows wolfSSL. All policy is set on the WOLFSSL object, so
+ * that a shared context cannot weaken it, and is checked again after the handshake.                         */
 
 #ifndef IMAPCONNECT_NO_TLS
 
-/* AEAD with ephemeral keys and nothing else. wolfSSL's own default list offers anonymous Diffie-Hellman and
-   NULL where it was built with HAVE_ANON: with those a server without a certificate is accepted. */
-#define IMC_TLS_SUITES(X)                                                                                    \
-    X(0x1301, "TLS13-AES128-GCM-SHA256")                                                                     \
-    X(0x1302, "TLS13-AES256-GCM-SHA384")                                                                     \
-    X(0x1303, "TLS13-CHACHA20-POLY1305-SHA256")                                                              \
-    X(0xc02b, "ECDHE-ECDSA-AES128-GCM-SHA256")                                                               \
-    X(0xc02f, "ECDHE-RSA-AES128-GCM-SHA256")                                                                 \
-    X(0xc02c, "ECDHE-ECDSA-AES256-GCM-SHA384")                                                               \
-    X(0xc030, "ECDHE-RSA-AES256-GCM-SHA384")                                                                 \
-    X(0xcca9, "ECDHE-ECDSA-CHACHA20-POLY1305")                                                               \
+/* AEAD with ephemeral keys and nothing else. wolfSSL's own default list offers anonymous Diffie-Hellman and NULL
+   where it was built with HAVE_ANON: with those a server without a certificate is accepted. */
+#define IMC_TLS_SUITES(X)                                                                                            \
+    X(0x1301, "TLS13-AES128-GCM-SHA256")                                                                             \
+    X(0x1302, "TLS13-AES256-GCM-SHA384")                                                                             \
+    X(0x1303, "TLS13-CHACHA20-POLY1305-SHA256")                                                                      \
+    X(0xc02b, "ECDHE-ECDSA-AES128-GCM-SHA256")                                                                       \
+    X(0xc02f, "ECDHE-RSA-AES128-GCM-SHA256")                                                                         \
+    X(0xc02c, "ECDHE-ECDSA-AES256-GCM-SHA384")                                                                       \
+    X(0xc030, "ECDHE-RSA-AES256-GCM-SHA384")                                                                         \
+    X(0xcca9, "ECDHE-ECDSA-CHACHA20-POLY1305")                                                                       \
     X(0xcca8, "ECDHE-RSA-CHACHA20-POLY1305")
 
 #define IMC_TLS_MIN_RSA 2048 /* bits */
@@ -2712,7 +2807,8 @@ static const char imc_tls_suites[] =
 #undef IMC_TLS_SUITE
     ;
 
-static int imc_tls_allows_suite(int suite) {
+static int imc_tls_allows_suite(int suite)
+{
     switch (suite) {
 #define IMC_TLS_SUITE(number, name) case number:
         IMC_TLS_SUITES(IMC_TLS_SUITE)
@@ -2751,7 +2847,8 @@ static const struct {
 #define IMC_DER_ADDRESS   0x87 /* iPAddress */
 
 /* Takes the next element off `rest`. Returns its tag, or 0 when there is none that is well formed. */
-static int imc_der_next(imc_slice *rest, imc_slice *content) {
+static int imc_der_next(imc_slice *rest, imc_slice *content)
+{
     size_t length, at = 2;
     if (rest->count < 2)
         return 0;
@@ -2777,7 +2874,8 @@ static int imc_der_next(imc_slice *rest, imc_slice *content) {
 }
 
 /* Takes the next element if it has this tag; otherwise leaves `content` empty and returns 0. */
-static int imc_der_take(imc_slice *rest, int tag, imc_slice *content) {
+static int imc_der_take(imc_slice *rest, int tag, imc_slice *content)
+{
     imc_slice before = *rest;
     if (imc_der_next(rest, content) == tag)
         return 1;
@@ -2786,7 +2884,8 @@ static int imc_der_take(imc_slice *rest, int tag, imc_slice *content) {
     return 0;
 }
 
-static int imc_der_is(const imc_slice *value, const char *bytes, size_t count) {
+static int imc_der_is(const imc_slice *value, const char *bytes, size_t count)
+{
     return value->count == count && memcmp(value->bytes, bytes, count) == 0;
 }
 
@@ -2797,7 +2896,8 @@ typedef struct imc_certificate {
     imc_slice extensions;
 } imc_certificate;
 
-static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_certificate *certificate) {
+static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_certificate *certificate)
+{
     imc_slice rest, body, skipped;
     rest.bytes = bytes;
     rest.count = count;
@@ -2827,7 +2927,8 @@ static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_cer
 }
 
 /* The names of subjectAltName, RFC 5280 section 4.2.1.6; empty when there are none. */
-static void imc_der_names(const imc_certificate *certificate, imc_slice *names) {
+static void imc_der_names(const imc_certificate *certificate, imc_slice *names)
+{
     imc_slice rest = certificate->extensions, extension, value;
     names->count = 0;
     while (imc_der_take(&rest, IMC_DER_SEQUENCE, &extension)) {
@@ -2860,18 +2961,18 @@ static const struct {
     {3, {'\x2b', '\x65', '\x71', 0, 0, 0, 0, 0, 0}}};                              /* Ed448 */
 
 /* The hash of RSASSA-PSS stands in its parameters, RFC 4055 section 3.1; none there means SHA-1. */
-static int imc_tls_pss_is_strong(imc_slice *algorithm) {
+static int imc_tls_pss_is_strong(imc_slice *algorithm)
+{
     imc_slice parameters, hash, oid;
     if (!imc_der_take(algorithm, IMC_DER_SEQUENCE, &parameters) ||
-        !imc_der_take(&parameters, IMC_DER_VERSION, &hash) ||
-        !imc_der_take(&hash, IMC_DER_SEQUENCE, &parameters) ||
+        !imc_der_take(&parameters, IMC_DER_VERSION, &hash) || !imc_der_take(&hash, IMC_DER_SEQUENCE, &parameters) ||
         !imc_der_take(&parameters, IMC_DER_OID, &oid) || oid.count != 9)
         return 0;
-    return memcmp(oid.bytes, "\x60\x86\x48\x01\x65\x03\x04\x02", 8) == 0 && oid.bytes[8] >= 1 &&
-           oid.bytes[8] <= 3;
+    return memcmp(oid.bytes, "\x60\x86\x48\x01\x65\x03\x04\x02", 8) == 0 && oid.bytes[8] >= 1 && oid.bytes[8] <= 3;
 }
 
-static int imc_tls_signature_is_strong(const imc_certificate *certificate) {
+static int imc_tls_signature_is_strong(const imc_certificate *certificate)
+{
     imc_slice algorithm = certificate->algorithm, oid;
     size_t i;
     if (!imc_der_take(&algorithm, IMC_DER_OID, &oid))
@@ -2884,9 +2985,10 @@ static int imc_tls_signature_is_strong(const imc_certificate *certificate) {
 
 /* -- the name, RFC 9525: dNSName for names, iPAddress for addresses, nothing else, no common name -- */
 
-/* Compares a host with a dNSName. "*" is the whole leftmost label or a letter like any other, and needs two
-   labels behind it. */
-static int imc_tls_name_matches(const imc_slice *pattern, const char *host, size_t count) {
+/* Compares a host with a dNSName. "*" is the whole leftmost label or a letter like any other, and needs two labels
+   behind it. */
+static int imc_tls_name_matches(const imc_slice *pattern, const char *host, size_t count)
+{
     const char *name = (const char *)pattern->bytes;
     size_t size = pattern->count, skip = 0;
     if (size > 2 && name[0] == '*' && name[1] == '.') {
@@ -2906,11 +3008,13 @@ static int imc_tls_name_matches(const imc_slice *pattern, const char *host, size
 }
 
 /* The host without the one dot that may end it; no certificate has that. */
-static size_t imc_tls_host_length(const imapconnect_server *server) {
+static size_t imc_tls_host_length(const imapconnect_server *server)
+{
     return server->length - (server->host[server->length - 1] == '.' ? 1u : 0u);
 }
 
-static int imc_tls_is_named(const imc_certificate *certificate, const imapconnect_server *server) {
+static int imc_tls_is_named(const imc_certificate *certificate, const imapconnect_server *server)
+{
     imc_slice names, name;
     imc_der_names(certificate, &names);
     while (names.count > 0) {
@@ -2929,9 +3033,9 @@ static int imc_tls_is_named(const imc_certificate *certificate, const imapconnec
 
 /* -- the verify callback -- */
 
-/* One certificate of the chain; 0 is the leaf. Whoever issued itself is the trust anchor, or wolfSSL refuses
- * it. */
-static int imc_tls_check(const imapconnect_tls *tls, const WOLFSSL_X509_STORE_CTX *store, int depth) {
+/* One certificate of the chain; 0 is the leaf. Whoever issued itself is the trust anchor, or wolfSSL refuses it. */
+static int imc_tls_check(const imapconnect_tls *tls, const WOLFSSL_X509_STORE_CTX *store, int depth)
+{
     imc_certificate certificate;
     const WOLFSSL_BUFFER_INFO *der = &store->certs[depth];
     if (!imc_der_certificate(der->buffer, der->length, &certificate))
@@ -2944,9 +3048,10 @@ static int imc_tls_check(const imapconnect_tls *tls, const WOLFSSL_X509_STORE_CT
     return depth == 0 && !imc_tls_is_named(&certificate, tls->server) ? IMAPCONNECT_E_NAME : 0;
 }
 
-/* wolfSSL calls this for each certificate, or for the leaf alone: there all are looked at. With verification
-   on it never turns a refusal into an acceptance. */
-static int imc_tls_verify(int trusted, WOLFSSL_X509_STORE_CTX *store) {
+/* wolfSSL calls this for each certificate, or for the leaf alone: there all are looked at. With verification on it
+   never turns a refusal into an acceptance. */
+static int imc_tls_verify(int trusted, WOLFSSL_X509_STORE_CTX *store)
+{
     imapconnect_tls *tls = (imapconnect_tls *)store->userCtx;
     int depth = store->error_depth;
     int last = depth == 0 ? store->totalCerts - 1 : depth;
@@ -2963,7 +3068,8 @@ static int imc_tls_verify(int trusted, WOLFSSL_X509_STORE_CTX *store) {
 
 /* -- the transport below, as wolfSSL sees it -- */
 
-static int imc_tls_from_below(imapconnect_tls *tls, int moved, int asked) {
+static int imc_tls_from_below(imapconnect_tls *tls, int moved, int asked)
+{
     if (moved > 0)
         return moved < asked ? moved : asked; /* one that claims more than it was asked for is not believed */
     tls->lower_code = (int16_t)imc_codes_of_transport(moved);
@@ -2972,9 +3078,10 @@ static int imc_tls_from_below(imapconnect_tls *tls, int moved, int asked) {
     return moved == IMAPCONNECT_CLOSED ? WOLFSSL_CBIO_ERR_CONN_CLOSE : WOLFSSL_CBIO_ERR_GENERAL;
 }
 
-/* A TLS 1.2 server can send HelloRequest, a 1.3 server tickets and key updates, without end and without a
-   byte of data: wolfSSL would read on for ever. */
-static int imc_tls_receive(WOLFSSL *ssl, char *bytes, int count, void *context) {
+/* A TLS 1.2 server can send HelloRequest, a 1.3 server tickets and key updates, without end and without a byte of
+   data: wolfSSL would read on for ever. */
+static int imc_tls_receive(WOLFSSL *ssl, char *bytes, int count, void *context)
+{
     imapconnect_tls *tls = (imapconnect_tls *)context;
     int moved;
     (void)ssl;
@@ -2990,14 +3097,16 @@ static int imc_tls_receive(WOLFSSL *ssl, char *bytes, int count, void *context) 
     return moved;
 }
 
-static int imc_tls_send(WOLFSSL *ssl, char *bytes, int count, void *context) {
+static int imc_tls_send(WOLFSSL *ssl, char *bytes, int count, void *context)
+{
     imapconnect_tls *tls = (imapconnect_tls *)context;
     (void)ssl;
     return imc_tls_from_below(tls, tls->lower->write(tls->lower->context, bytes, (size_t)count), count);
 }
 
 /* The code of a call to wolfSSL that did not succeed. */
-static int imc_tls_code(imapconnect_tls *tls, int returned) {
+static int imc_tls_code(imapconnect_tls *tls, int returned)
+{
     int error = wolfSSL_get_error(tls->ssl, returned);
     size_t i;
     if (error == WOLFSSL_ERROR_WANT_READ || error == WOLFSSL_ERROR_WANT_WRITE)
@@ -3019,9 +3128,10 @@ static int imc_tls_code(imapconnect_tls *tls, int returned) {
 
 #if !defined(NO_FILESYSTEM) && !defined(NO_WOLFSSL_DIR)
 
-/* A file or a folder; returns 0 when at least one CA was loaded. Files of a folder are loaded one by one:
-   given the folder, wolfSSL fails when one of them is a README. */
-static int imc_tls_load_path(imapconnect_tls *tls, const char *path) {
+/* A file or a folder; returns 0 when at least one CA was loaded. Files of a folder are loaded one by one: given the
+   folder, wolfSSL fails when one of them is a README. */
+static int imc_tls_load_path(imapconnect_tls *tls, const char *path)
+{
     ReadDirCtx folder;
     char *name = 0;
     unsigned loaded = 0;
@@ -3035,8 +3145,7 @@ static int imc_tls_load_path(imapconnect_tls *tls, const char *path) {
         return errno == ENOENT || errno == ENOTDIR ? IMAPCONNECT_E_NO_CA : IMAPCONNECT_E_CA_FILE;
     }
     for (; state == 0 && name != 0; state = wc_ReadDirNext(&folder, path, &name)) {
-        if (wolfSSL_CTX_load_verify_locations_ex(tls->context, name, 0, WOLFSSL_LOAD_FLAG_NONE) ==
-            WOLFSSL_SUCCESS)
+        if (wolfSSL_CTX_load_verify_locations_ex(tls->context, name, 0, WOLFSSL_LOAD_FLAG_NONE) == WOLFSSL_SUCCESS)
             loaded++;
         else
             tls->skipped++;
@@ -3047,7 +3156,8 @@ static int imc_tls_load_path(imapconnect_tls *tls, const char *path) {
 
 #else
 
-static int imc_tls_load_path(imapconnect_tls *tls, const char *path) {
+static int imc_tls_load_path(imapconnect_tls *tls, const char *path)
+{
     (void)tls;
     (void)path;
     return IMAPCONNECT_E_CA_FILE; /* this wolfSSL reads no files: set ca_data */
@@ -3055,7 +3165,8 @@ static int imc_tls_load_path(imapconnect_tls *tls, const char *path) {
 
 #endif
 
-static int imc_tls_load_system(imapconnect_tls *tls) {
+static int imc_tls_load_system(imapconnect_tls *tls)
+{
 #ifdef WOLFSSL_SYS_CA_CERTS
     if (wolfSSL_CTX_load_system_CA_certs(tls->context) == WOLFSSL_SUCCESS)
         return 0;
@@ -3064,12 +3175,13 @@ static int imc_tls_load_system(imapconnect_tls *tls) {
     return IMAPCONNECT_E_NO_CA;
 }
 
-static int imc_tls_load(imapconnect_tls *tls, const imapconnect_config *config) {
+static int imc_tls_load(imapconnect_tls *tls, const imapconnect_config *config)
+{
     int format = config->ca_format == IMAPCONNECT_DER ? WOLFSSL_FILETYPE_ASN1 : WOLFSSL_FILETYPE_PEM;
     if (config->ca_data == 0)
         return config->ca_path != 0 ? imc_tls_load_path(tls, config->ca_path) : imc_tls_load_system(tls);
-    if (wolfSSL_CTX_load_verify_buffer(tls->context, (const unsigned char *)config->ca_data,
-                                       (long)config->ca_size, format) != WOLFSSL_SUCCESS)
+    if (wolfSSL_CTX_load_verify_buffer(tls->context, (const unsigned char *)config->ca_data, (long)config->ca_size,
+                                       format) != WOLFSSL_SUCCESS)
         return IMAPCONNECT_E_CA_FILE;
     return 0;
 }
@@ -3077,7 +3189,8 @@ static int imc_tls_load(imapconnect_tls *tls, const imapconnect_config *config) 
 /* -- the life of a connection -- */
 
 /* Before connecting: the context with its CAs, so that a missing one costs no packet. */
-static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, int verify) {
+static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, int verify)
+{
     int mode = verify ? WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : WOLFSSL_VERIFY_NONE;
     memset(tls, 0, sizeof *tls);
     tls->verify = verify != 0;
@@ -3093,7 +3206,8 @@ static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *confi
 }
 
 /* Every policy on the object, each checked. */
-static int imc_tls_set_policy(imapconnect_tls *tls) {
+static int imc_tls_set_policy(imapconnect_tls *tls)
+{
     int mode = tls->verify ? WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : WOLFSSL_VERIFY_NONE;
     wolfSSL_set_verify(tls->ssl, mode, imc_tls_verify);
     wolfSSL_SetCertCbCtx(tls->ssl, tls);
@@ -3122,19 +3236,20 @@ static int imc_tls_set_policy(imapconnect_tls *tls) {
 }
 
 /* What was agreed is what was asked for. */
-static int imc_tls_agreed(const imapconnect_tls *tls) {
+static int imc_tls_agreed(const imapconnect_tls *tls)
+{
     int version = wolfSSL_version(tls->ssl);
     if (!tls->leaf_seen)
         return IMAPCONNECT_E_NO_CERTIFICATE;
-    if ((version != 0x0303 && version != 0x0304) ||
-        !imc_tls_allows_suite(wolfSSL_get_current_cipher_suite(tls->ssl)))
+    if ((version != 0x0303 && version != 0x0304) || !imc_tls_allows_suite(wolfSSL_get_current_cipher_suite(tls->ssl)))
         return IMAPCONNECT_E_WEAK;
     return 0;
 }
 
 /* The handshake, as far as it goes. Returns 0 when it is done, WANT, or an error. */
 static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *lower,
-                             const imapconnect_server *server) {
+                             const imapconnect_server *server)
+{
     int returned;
     if (tls->ssl == 0) {
         tls->lower = lower;
@@ -3153,7 +3268,8 @@ static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *
     return imc_tls_agreed(tls);
 }
 
-static int imc_tls_read(imapconnect_tls *tls, void *bytes, size_t count) {
+static int imc_tls_read(imapconnect_tls *tls, void *bytes, size_t count)
+{
     int got;
     tls->dry = 0;
     got = wolfSSL_read(tls->ssl, bytes, (int)count);
@@ -3163,11 +3279,11 @@ static int imc_tls_read(imapconnect_tls *tls, void *bytes, size_t count) {
     }
     got = imc_tls_code(tls, got);
     /* FIN without close_notify: somebody on the way may have cut the rest off, RFC 8446 section 6.1. */
-    return got == IMAPCONNECT_CLOSED && tls->detail != WOLFSSL_ERROR_ZERO_RETURN ? IMAPCONNECT_E_TRUNCATED
-                                                                                 : got;
+    return got == IMAPCONNECT_CLOSED && tls->detail != WOLFSSL_ERROR_ZERO_RETURN ? IMAPCONNECT_E_TRUNCATED : got;
 }
 
-static int imc_tls_write(imapconnect_tls *tls, const void *bytes, size_t count) {
+static int imc_tls_write(imapconnect_tls *tls, const void *bytes, size_t count)
+{
     int sent;
     tls->dry = 0;
     sent = wolfSSL_write(tls->ssl, bytes, (int)count);
@@ -3175,12 +3291,14 @@ static int imc_tls_write(imapconnect_tls *tls, const void *bytes, size_t count) 
 }
 
 /* Once, and only when the session ended in order. */
-static void imc_tls_shutdown(imapconnect_tls *tls) {
+static void imc_tls_shutdown(imapconnect_tls *tls)
+{
     if (tls->ssl != 0)
         (void)wolfSSL_shutdown(tls->ssl);
 }
 
-static void imc_tls_free(imapconnect_tls *tls) {
+static void imc_tls_free(imapconnect_tls *tls)
+{
     if (tls->ssl != 0)
         wolfSSL_free(tls->ssl);
     if (tls->own_context)
@@ -3190,13 +3308,15 @@ static void imc_tls_free(imapconnect_tls *tls) {
     tls->own_context = 0;
 }
 
-static const char *imc_tls_describe(const imapconnect_tls *tls) {
+static const char *imc_tls_describe(const imapconnect_tls *tls)
+{
     return wolfSSL_get_cipher_name(tls->ssl);
 }
 
 #else
 
-static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, int verify) {
+static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, int verify)
+{
     (void)tls;
     (void)config;
     (void)verify;
@@ -3204,36 +3324,42 @@ static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *confi
 }
 
 static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *lower,
-                             const imapconnect_server *server) {
+                             const imapconnect_server *server)
+{
     (void)tls;
     (void)lower;
     (void)server;
     return IMAPCONNECT_E_NO_TLS;
 }
 
-static int imc_tls_read(imapconnect_tls *tls, void *bytes, size_t count) {
+static int imc_tls_read(imapconnect_tls *tls, void *bytes, size_t count)
+{
     (void)tls;
     (void)bytes;
     (void)count;
     return IMAPCONNECT_E_NO_TLS;
 }
 
-static int imc_tls_write(imapconnect_tls *tls, const void *bytes, size_t count) {
+static int imc_tls_write(imapconnect_tls *tls, const void *bytes, size_t count)
+{
     (void)tls;
     (void)bytes;
     (void)count;
     return IMAPCONNECT_E_NO_TLS;
 }
 
-static void imc_tls_shutdown(imapconnect_tls *tls) {
+static void imc_tls_shutdown(imapconnect_tls *tls)
+{
     (void)tls;
 }
 
-static void imc_tls_free(imapconnect_tls *tls) {
+static void imc_tls_free(imapconnect_tls *tls)
+{
     (void)tls;
 }
 
-static const char *imc_tls_describe(const imapconnect_tls *tls) {
+static const char *imc_tls_describe(const imapconnect_tls *tls)
+{
     (void)tls;
     return "";
 }
@@ -3244,19 +3370,22 @@ static const char *imc_tls_describe(const imapconnect_tls *tls) {
  * Moves bytes between the transport and the engine, and keeps the time. One loop serves blocking and
  * non-blocking sessions. Every way out of an error goes through imc_session_fail().                        */
 
-static uint32_t imc_session_now(const imapconnect_session *session) {
+static uint32_t imc_session_now(const imapconnect_session *session)
+{
     return session->config.clock(session->config.user);
 }
 
 /* What is left of the time limit, in ms; the clock may wrap. */
-static uint32_t imc_session_left(const imapconnect_session *session) {
+static uint32_t imc_session_left(const imapconnect_session *session)
+{
     uint32_t limit = session->config.timeout != 0 ? session->config.timeout : IMC_TIMEOUT;
     uint32_t gone = imc_session_now(session) - session->began;
     return gone < limit ? limit - gone : 0;
 }
 
 /* A new step has its own time limit; so have the bytes of a literal, once logged in. */
-static void imc_session_keep_time(imapconnect_session *session) {
+static void imc_session_keep_time(imapconnect_session *session)
+{
     imapconnect_engine *engine = &session->engine;
     int extended = engine->progress && engine->state >= IMC_READY;
     engine->progress = 0;
@@ -3266,7 +3395,8 @@ static void imc_session_keep_time(imapconnect_session *session) {
     session->began = imc_session_now(session);
 }
 
-static int imc_session_read(imapconnect_session *session) {
+static int imc_session_read(imapconnect_session *session)
+{
     const imapconnect_transport *transport = &session->config.transport;
     int got = session->secured ? imc_tls_read(&session->tls, session->in, sizeof session->in)
                                : transport->read(transport->context, session->in, sizeof session->in);
@@ -3278,7 +3408,8 @@ static int imc_session_read(imapconnect_session *session) {
 }
 
 /* Sends what the engine has for the server. Returns 0 when something moved. */
-static int imc_session_write(imapconnect_session *session) {
+static int imc_session_write(imapconnect_session *session)
+{
     const imapconnect_transport *transport = &session->config.transport;
     const imapconnect_writer *writer = &session->engine.writer;
     size_t count = (size_t)(writer->used - writer->sent);
@@ -3290,14 +3421,16 @@ static int imc_session_write(imapconnect_session *session) {
     return 0;
 }
 
-static int imc_session_is_writing(const imapconnect_session *session) {
+static int imc_session_is_writing(const imapconnect_session *session)
+{
     return session->engine.writer.sent < session->engine.writer.used;
 }
 
 /* -- what a state of the session does; each returns 0 to go on, WANT, or an error -- */
 
 /* Until the command is whole the transmit buffer is free: here the host's name borrows it. */
-static int imc_session_open(imapconnect_session *session) {
+static int imc_session_open(imapconnect_session *session)
+{
     const imapconnect_transport *transport = &session->config.transport;
     imapconnect_engine *engine = &session->engine;
     char *host = engine->writer.out;
@@ -3315,9 +3448,10 @@ static int imc_session_open(imapconnect_session *session) {
     return 0;
 }
 
-/* Between the OK to STARTTLS and the ClientHello nothing may arrive: whatever does was put there by someone
-   else, to be believed as if it had come through TLS. CVE-2020-15953, CVE-2020-15685, CVE-2020-14954. */
-static int imc_session_is_clean(imapconnect_session *session) {
+/* Between the OK to STARTTLS and the ClientHello nothing may arrive: whatever does was put there by someone else,
+   to be believed as if it had come through TLS. CVE-2020-15953, CVE-2020-15685, CVE-2020-14954. */
+static int imc_session_is_clean(imapconnect_session *session)
+{
     int tries;
     for (tries = 0; tries < 2 && session->in_at == session->in_end; tries++) {
         int code = imc_session_read(session);
@@ -3327,7 +3461,8 @@ static int imc_session_is_clean(imapconnect_session *session) {
     return session->in_at == session->in_end ? 0 : IMAPCONNECT_E_INJECTION;
 }
 
-static int imc_session_secure(imapconnect_session *session) {
+static int imc_session_secure(imapconnect_session *session)
+{
     imapconnect_engine *engine = &session->engine;
     int code;
     if (session->tls.handshaking == 0 && engine->secure == IMAPCONNECT_STARTTLS) {
@@ -3345,9 +3480,10 @@ static int imc_session_secure(imapconnect_session *session) {
     return 0;
 }
 
-/* Reads what is there before it writes: an answer that is there before its question is a forgery, and must
-   not look like an answer. */
-static int imc_session_exchange(imapconnect_session *session) {
+/* Reads what is there before it writes: an answer that is there before its question is a forgery, and must not look
+   like an answer. */
+static int imc_session_exchange(imapconnect_session *session)
+{
     const char *at;
     int code = session->in_at < session->in_end ? 0 : imc_session_read(session);
     if (code == IMAPCONNECT_WANT_READ || code == IMAPCONNECT_WANT_WRITE)
@@ -3360,7 +3496,8 @@ static int imc_session_exchange(imapconnect_session *session) {
     return 0;
 }
 
-static int imc_session_work(imapconnect_session *session) {
+static int imc_session_work(imapconnect_session *session)
+{
     switch (session->engine.state) {
     case IMC_OPENING:
         return imc_session_open(session);
@@ -3374,7 +3511,8 @@ static int imc_session_work(imapconnect_session *session) {
 /* -- the end -- */
 
 /* Closes what is open, each thing once, and wipes what was secret. */
-static void imc_session_release(imapconnect_session *session) {
+static void imc_session_release(imapconnect_session *session)
+{
     imc_tls_free(&session->tls);
     if (session->opened)
         session->config.transport.close(session->config.transport.context);
@@ -3386,9 +3524,9 @@ static void imc_session_release(imapconnect_session *session) {
     IMAPCONNECT_WIPE(session->in, sizeof session->in);
 }
 
-/* The first error stays until the session is closed. A LOGOUT is that close, so there it only ends the call.
- */
-static int imc_session_fail(imapconnect_session *session, int code) {
+/* The first error stays until the session is closed. A LOGOUT is that close, so there it only ends the call. */
+static int imc_session_fail(imapconnect_session *session, int code)
+{
     imapconnect_engine *engine = &session->engine;
     imc_log_end(engine);
     imc_engine_fail(engine, code);
@@ -3402,7 +3540,8 @@ static int imc_session_fail(imapconnect_session *session, int code) {
 }
 
 /* The call has ended; LOGOUT ends the session as well, whatever the reply was. */
-static int imc_session_end(imapconnect_session *session) {
+static int imc_session_end(imapconnect_session *session)
+{
     imapconnect_engine *engine = &session->engine;
     int result = engine->result;
     session->busy = 0;
@@ -3421,9 +3560,9 @@ static int imc_session_end(imapconnect_session *session) {
 
 /* -- the loop -- */
 
-/* Nothing can be done now: what for is noted, and a blocking session waits. Returns 0, or why it must not go
- * on. */
-static int imc_session_wait(imapconnect_session *session, int want) {
+/* Nothing can be done now: what for is noted, and a blocking session waits. Returns 0, or why it must not go on. */
+static int imc_session_wait(imapconnect_session *session, int want)
+{
     const imapconnect_config *config = &session->config;
     uint32_t left = imc_session_left(session);
     if (session->engine.state != IMC_OPENING)
@@ -3437,15 +3576,13 @@ static int imc_session_wait(imapconnect_session *session, int want) {
         return IMAPCONNECT_E_CANCELLED;
     if (config->transport.wait == 0)
         return 0;
-    left =
-        (uint32_t)imc_bytes_least(session->patience, config->keep_going != 0 ? IMC_SLICE : session->patience);
-    return config->transport.wait(config->transport.context, session->wants, left) < 0
-               ? IMAPCONNECT_E_TRANSPORT
-               : 0;
+    left = (uint32_t)imc_bytes_least(session->patience, config->keep_going != 0 ? IMC_SLICE : session->patience);
+    return config->transport.wait(config->transport.context, session->wants, left) < 0 ? IMAPCONNECT_E_TRANSPORT : 0;
 }
 
 /* The error that ends the call now, 0 for none. */
-static int imc_session_trouble(imapconnect_session *session) {
+static int imc_session_trouble(imapconnect_session *session)
+{
     const imapconnect_engine *engine = &session->engine;
     imc_session_keep_time(session);
     if (engine->error != 0)
@@ -3455,7 +3592,8 @@ static int imc_session_trouble(imapconnect_session *session) {
     return engine->state == IMC_OPENING ? IMAPCONNECT_E_CONNECT_TIMEOUT : IMAPCONNECT_E_TIMEOUT;
 }
 
-static int imc_session_loop(imapconnect_session *session) {
+static int imc_session_loop(imapconnect_session *session)
+{
     int reads = 0;
     for (;;) {
         int code = imc_session_trouble(session);
@@ -3477,7 +3615,8 @@ static int imc_session_loop(imapconnect_session *session) {
     }
 }
 
-static int imc_session_run(imapconnect_session *session) {
+static int imc_session_run(imapconnect_session *session)
+{
     int result;
     session->running = 1;
     result = imc_session_loop(session);
@@ -3486,7 +3625,8 @@ static int imc_session_run(imapconnect_session *session) {
 }
 
 /* May a command begin? Returns 0 or why not. */
-static int imc_session_check(const imapconnect_session *session) {
+static int imc_session_check(const imapconnect_session *session)
+{
     if (session == 0 || session->magic != IMC_MAGIC)
         return IMAPCONNECT_E_NOT_OPEN;
     if (session->busy)
@@ -3497,8 +3637,9 @@ static int imc_session_check(const imapconnect_session *session) {
 }
 
 /* One command of one piece, from its check to its result. */
-static int imc_session_command(imapconnect_session *session, const struct imc_command *command,
-                               const char *text, imapconnect_list *responses) {
+static int imc_session_command(imapconnect_session *session, const struct imc_command *command, const char *text,
+                               imapconnect_list *responses)
+{
     int code = imc_session_check(session);
     if (code != 0)
         return code;
@@ -3511,12 +3652,14 @@ static int imc_session_command(imapconnect_session *session, const struct imc_co
 /* >>connect ------------------------------------------------------------------------------------------ *
  * The documented call, its siblings, and what can be asked. Nothing here knows the protocol.               */
 
-IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config) {
+IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config)
+{
     memset(config, 0, sizeof *config);
 }
 
 IMAPCONNECT_API int imapconnect_init_sized(imapconnect_session *session, const imapconnect_config *config,
-                                           size_t size) {
+                                           size_t size)
+{
     if (session == 0)
         return IMAPCONNECT_E_PARAMETER;
     if (size != sizeof *session)
@@ -3533,7 +3676,8 @@ IMAPCONNECT_API int imapconnect_init_sized(imapconnect_session *session, const i
 }
 
 /* A user name or a password: not too long, and no line end that would begin a command of somebody else's. */
-static int imc_connect_check_argument(const char *text) {
+static int imc_connect_check_argument(const char *text)
+{
     size_t count;
     if (text == 0)
         return IMAPCONNECT_E_PARAMETER;
@@ -3545,7 +3689,8 @@ static int imc_connect_check_argument(const char *text) {
 
 /* Everything that can be known to be wrong before a packet is sent. */
 static int imc_connect_check(imapconnect_session *session, const char *server, const char *username,
-                             const char *password, int secure, int verify) {
+                             const char *password, int secure, int verify)
+{
     const imapconnect_transport *transport = &session->config.transport;
     int code;
     if (server == 0 || transport->open == 0 || transport->read == 0 || transport->write == 0 ||
@@ -3566,8 +3711,9 @@ static int imc_connect_check(imapconnect_session *session, const char *server, c
 }
 
 IMAPCONNECT_API int imapconnect(imapconnect_session *session, const char *server, const char *username,
-                                const char *password, imapconnect_log on_log, imapconnect_list *responses,
-                                int secure, int verify) {
+                                const char *password, imapconnect_log on_log, imapconnect_list *responses, int secure,
+                                int verify)
+{
     imapconnect_engine *engine;
     int code = imc_session_check(session);
     if (code == 0)
@@ -3591,7 +3737,8 @@ IMAPCONNECT_API int imapconnect(imapconnect_session *session, const char *server
     return imc_session_run(session);
 }
 
-IMAPCONNECT_API void imapconnect_close(imapconnect_session *session) {
+IMAPCONNECT_API void imapconnect_close(imapconnect_session *session)
+{
     imapconnect_config config;
     if (session == 0 || session->magic != IMC_MAGIC)
         return;
@@ -3607,7 +3754,8 @@ IMAPCONNECT_API void imapconnect_close(imapconnect_session *session) {
     (void)imapconnect_init(session, &config);
 }
 
-IMAPCONNECT_API int imapconnect_disconnect(imapconnect_session *session, imapconnect_list *responses) {
+IMAPCONNECT_API int imapconnect_disconnect(imapconnect_session *session, imapconnect_list *responses)
+{
     int code = imc_session_check(session);
     if (code != 0) {
         if (code != IMAPCONNECT_E_BUSY)
@@ -3617,74 +3765,87 @@ IMAPCONNECT_API int imapconnect_disconnect(imapconnect_session *session, imapcon
     return imc_session_command(session, &imc_engine_logout, "LOGOUT", responses);
 }
 
-IMAPCONNECT_API int imapconnect_noop(imapconnect_session *session, imapconnect_list *responses) {
+IMAPCONNECT_API int imapconnect_noop(imapconnect_session *session, imapconnect_list *responses)
+{
     return imc_session_command(session, &imc_engine_noop, "NOOP", responses);
 }
 
-IMAPCONNECT_API int imapconnect_command(imapconnect_session *session, const char *text,
-                                        imapconnect_list *responses) {
+IMAPCONNECT_API int imapconnect_command(imapconnect_session *session, const char *text, imapconnect_list *responses)
+{
     int code = imc_session_check(session);
     if (code == 0)
         code = text == 0 ? IMAPCONNECT_E_PARAMETER : imc_commands_check(text, strlen(text));
     return code != 0 ? code : imc_session_command(session, &imc_engine_text, text, responses);
 }
 
-IMAPCONNECT_API int imapconnect_step(imapconnect_session *session) {
+IMAPCONNECT_API int imapconnect_step(imapconnect_session *session)
+{
     int code = imc_session_check(session);
     if (code != IMAPCONNECT_E_BUSY || session->running)
         return code;
     return imc_session_run(session);
 }
 
-IMAPCONNECT_API int imapconnect_wants(const imapconnect_session *session, uint32_t *milliseconds) {
+IMAPCONNECT_API int imapconnect_wants(const imapconnect_session *session, uint32_t *milliseconds)
+{
     if (milliseconds != 0)
         *milliseconds = session->patience;
     return session->wants;
 }
 
-IMAPCONNECT_API int imapconnect_socket(const imapconnect_session *session) {
+IMAPCONNECT_API int imapconnect_socket(const imapconnect_session *session)
+{
     if (session->socket >= 0 || !session->opened)
         return session->socket;
     return session->sockets.fd;
 }
 
-IMAPCONNECT_API int imapconnect_is_open(const imapconnect_session *session) {
+IMAPCONNECT_API int imapconnect_is_open(const imapconnect_session *session)
+{
     return session->engine.state >= IMC_READY;
 }
 
-IMAPCONNECT_API int imapconnect_is_encrypted(const imapconnect_session *session) {
+IMAPCONNECT_API int imapconnect_is_encrypted(const imapconnect_session *session)
+{
     return session->engine.encrypted;
 }
 
-IMAPCONNECT_API const char *imapconnect_mechanism(const imapconnect_session *session) {
+IMAPCONNECT_API const char *imapconnect_mechanism(const imapconnect_session *session)
+{
     if (session->engine.preauth)
         return "PREAUTH";
     return session->engine.entered == 0 ? "" : imc_engine_mechanisms[session->engine.entered - 1].name;
 }
 
-IMAPCONNECT_API const char *imapconnect_answer(const imapconnect_session *session) {
+IMAPCONNECT_API const char *imapconnect_answer(const imapconnect_session *session)
+{
     unsigned answer = session->engine.reader.answer;
     return answer == 0 ? "" : imc_responses_status[answer - 1].word;
 }
 
-IMAPCONNECT_API const char *imapconnect_response_code(const imapconnect_session *session) {
+IMAPCONNECT_API const char *imapconnect_response_code(const imapconnect_session *session)
+{
     return session->engine.reader.code;
 }
 
-IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *session) {
+IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *session)
+{
     return session->engine.reader.text;
 }
 
-IMAPCONNECT_API const char *imapconnect_phase(const imapconnect_session *session) {
+IMAPCONNECT_API const char *imapconnect_phase(const imapconnect_session *session)
+{
     const imapconnect_engine *engine = &session->engine;
     return imc_engine_phases[engine->error != 0 ? engine->failed_state : engine->state];
 }
 
-IMAPCONNECT_API int imapconnect_detail(const imapconnect_session *session) {
+IMAPCONNECT_API int imapconnect_detail(const imapconnect_session *session)
+{
     return session->detail;
 }
 
-IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *session) {
+IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *session)
+{
     return session->tls.skipped;
 }
 
@@ -3742,12 +3903,19 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 
    The Unlicense
 
-   This is free and unencumbered software released into the public domain. Anyone is free to copy, modify,
-   publish, use, compile, sell, or distribute this software, either in source code form or as a compiled
-   binary, for any purpose, commercial or non-commercial, and by any means. In jurisdictions that recognize
-   copyright laws, the author or authors of this software dedicate any and all copyright interest in the
-   software to the public domain. We make this dedication for the benefit of the public at large and to the
-   detriment of our heirs and successors. We intend this dedication to be an overt act of relinquishment in
-   perpetuity of all present and future rights to this software under copyright law. THE SOFTWARE IS PROVIDED
-   "AS IS", WITHOUT WARRANTY OF ANY KIND, AS ABOVE. For more information, please refer to
-   <https://unlicense.org>. */
+   This is free and unencumbered software released into the public domain.
+
+   Anyone is free to copy, modify, publish, use, compile, sell, or distribute this software, either in source code form
+   or as a compiled binary, for any purpose, commercial or non-commercial, and by any means.
+
+   In jurisdictions that recognize copyright laws, the author or authors of this software dedicate any and all
+   copyright interest in the software to the public domain. We make this dedication for the benefit of the public at
+   large and to the detriment of our heirs and successors. We intend this dedication to be an overt act of
+   relinquishment in perpetuity of all present and future rights to this software under copyright law.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+   WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS BE
+   LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+   OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+
+   For more information, please refer to <https://unlicense.org/>. */
