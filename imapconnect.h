@@ -683,6 +683,7 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #endif
 
 #endif /* IMAPCONNECT_H */
+
 /* ---- Stop here if you only want to use it. --------------------------------------------------------- */
 
 /* ---- Part III: implementation ---------------------------------------------------------------------- */
@@ -748,7 +749,7 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #define IMC_MAGIC          0x494d4150u /* "IMAP" */
 #define IMC_TIMEOUT        60000u      /* ms, the documented time-out */
 #define IMC_SLICE          500u        /* ms between two calls of keep_going; it is promised one a second */
-#define IMC_STEP_READS     16          /* reads of one step(), so that a fast server does not keep it */
+#define IMC_STEP_WORKS     16          /* reads and writes of one step(): a fast server must not keep it */
 #define IMC_MAX_REPLY      131072u     /* bytes of one reply before login ... */
 #define IMC_MAX_LINES      1024u       /* ... and lines */
 #define IMC_TLS_MAX_SILENT 131072u     /* raw bytes that TLS may take without a byte of data coming out */
@@ -3059,7 +3060,7 @@ static int imc_tls_verify(int trusted, WOLFSSL_X509_STORE_CTX *store)
         tls->leaf_seen = 1;
     if (!tls->verify)
         return 1;
-    if (!trusted || store->certs == 0 || depth < 0 || depth >= store->totalCerts)
+    if (!trusted || tls->server == 0 || store->certs == 0 || depth < 0 || depth >= store->totalCerts)
         return 0;
     for (; depth <= last && tls->refused == 0; depth++)
         tls->refused = (int16_t)imc_tls_check(tls, store, depth);
@@ -3265,6 +3266,7 @@ static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *
     if (returned != WOLFSSL_SUCCESS)
         return imc_tls_code(tls, returned);
     tls->silence = 0;
+    tls->server = 0; /* its text is the caller's, and no second handshake is wanted */
     return imc_tls_agreed(tls);
 }
 
@@ -3442,6 +3444,8 @@ static int imc_session_open(imapconnect_session *session)
     opened = transport->open(transport->context, host, session->server.port, &session->patience);
     if (opened < 0)
         return imc_codes_of_transport(opened);
+    if (imc_session_left(session) == 0)
+        return IMAPCONNECT_E_CONNECT_TIMEOUT; /* looking up the name took too long */
     session->socket = opened;
     engine->state = engine->secure == IMAPCONNECT_TLS ? IMC_SECURING : IMC_GREETING;
     engine->step++;
@@ -3580,38 +3584,38 @@ static int imc_session_wait(imapconnect_session *session, int want)
     return config->transport.wait(config->transport.context, session->wants, left) < 0 ? IMAPCONNECT_E_TRANSPORT : 0;
 }
 
-/* The error that ends the call now, 0 for none. */
-static int imc_session_trouble(imapconnect_session *session)
+/* Is the time up? Asked after the work and not before, so that what has arrived in time is still read. */
+static int imc_session_late(imapconnect_session *session)
 {
-    const imapconnect_engine *engine = &session->engine;
     imc_session_keep_time(session);
-    if (engine->error != 0)
-        return engine->error;
-    if (engine->done || imc_session_left(session) > 0)
+    if (session->engine.done || imc_session_left(session) > 0)
         return 0;
-    return engine->state == IMC_OPENING ? IMAPCONNECT_E_CONNECT_TIMEOUT : IMAPCONNECT_E_TIMEOUT;
+    return session->engine.state == IMC_OPENING ? IMAPCONNECT_E_CONNECT_TIMEOUT : IMAPCONNECT_E_TIMEOUT;
 }
 
 static int imc_session_loop(imapconnect_session *session)
 {
-    int reads = 0;
+    const imapconnect_engine *engine = &session->engine;
+    int works = 0;
     for (;;) {
-        int code = imc_session_trouble(session);
-        if (code != 0)
-            return imc_session_fail(session, code);
-        if (session->engine.done)
+        int code = engine->error != 0 ? engine->error : imc_session_work(session);
+        int late = imc_session_late(session);
+        if (code == IMAPCONNECT_WANT_READ || code == IMAPCONNECT_WANT_WRITE)
+            code = late != 0 ? late : imc_session_wait(session, code);
+        if (engine->error != 0)
+            code = engine->error;
+        if (code == 0 && engine->done)
             return imc_session_end(session);
-        if (session->config.nonblocking && reads++ == IMC_STEP_READS) {
+        if (code == 0)
+            code = late;
+        if (code == 0 && session->config.nonblocking && ++works == IMC_STEP_WORKS) {
             session->patience = 0; /* there is more; but the caller has other things to do */
             return IMAPCONNECT_PENDING;
         }
-        code = imc_session_work(session);
-        if (code == IMAPCONNECT_WANT_READ || code == IMAPCONNECT_WANT_WRITE)
-            code = imc_session_wait(session, code);
         if (code == IMAPCONNECT_PENDING)
             return code;
         if (code != 0)
-            return imc_session_fail(session, session->engine.error != 0 ? session->engine.error : code);
+            return imc_session_fail(session, code);
     }
 }
 
@@ -3773,8 +3777,11 @@ IMAPCONNECT_API int imapconnect_noop(imapconnect_session *session, imapconnect_l
 IMAPCONNECT_API int imapconnect_command(imapconnect_session *session, const char *text, imapconnect_list *responses)
 {
     int code = imc_session_check(session);
-    if (code == 0)
-        code = text == 0 ? IMAPCONNECT_E_PARAMETER : imc_commands_check(text, strlen(text));
+    if (code != 0)
+        return code;
+    if (responses != 0)
+        imc_list_clear(responses);
+    code = text == 0 ? IMAPCONNECT_E_PARAMETER : imc_commands_check(text, strlen(text));
     return code != 0 ? code : imc_session_command(session, &imc_engine_text, text, responses);
 }
 
@@ -3874,7 +3881,7 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #undef IMC_SEND_FLAGS
 #undef IMC_SLICE
 #undef IMC_STATUS_WORDS
-#undef IMC_STEP_READS
+#undef IMC_STEP_WORKS
 #undef IMC_TIMEOUT
 #undef IMC_TLS_MAX_SILENT
 #undef IMC_TLS_MIN_ECC
