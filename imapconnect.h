@@ -950,8 +950,9 @@ static int imc_sasl_hmac_pass(const unsigned char *key, size_t key_count, unsign
     unsigned char block[IMC_MD5_BLOCK];
     size_t i;
     int failed;
-    for (i = 0; i < sizeof block; i++)
-        block[i] = (unsigned char)((i < key_count ? key[i] : 0u) ^ pad);
+    memset(block, (int)pad, sizeof block);
+    for (i = 0; i < key_count; i++)
+        block[i] = (unsigned char)(key[i] ^ pad);
     failed = wc_InitMd5(&md5) != 0;
     if (!failed) {
         failed = wc_Md5Update(&md5, block, (word32)sizeof block) != 0 ||
@@ -1608,20 +1609,22 @@ static void imc_base64_group(imapconnect_reader *reader, char *out)
 }
 
 /* Strict base64, RFC 4648 section 3: the exact alphabet, whole groups, padding at the end alone. */
-static void imc_base64_byte(imapconnect_reader *reader, int c, char *out)
+static void imc_base64_take(imapconnect_reader *reader, const char *bytes, size_t count, char *out)
 {
-    int value = imc_sasl_base64_value(c);
-    int ended = reader->base64_padding != 0;
-    if (c == '=' && reader->base64_count >= 2) {
-        reader->base64_padding++;
-        value = 0;
-    } else if (value < 0 || ended) {
-        reader->base64_bad = IMC_BASE64_BAD;
-        return;
+    for (; count > 0; count--, bytes++) {
+        int value = imc_sasl_base64_value(*bytes);
+        int ended = reader->base64_padding != 0;
+        if (*bytes == '=' && reader->base64_count >= 2) {
+            reader->base64_padding++;
+            value = 0;
+        } else if (value < 0 || ended) {
+            reader->base64_bad = IMC_BASE64_BAD;
+            return;
+        }
+        reader->base64_bits = reader->base64_bits << 6 | (uint32_t)value;
+        if (++reader->base64_count == 4)
+            imc_base64_group(reader, out);
     }
-    reader->base64_bits = reader->base64_bits << 6 | (uint32_t)value;
-    if (++reader->base64_count == 4)
-        imc_base64_group(reader, out);
 }
 
 /* -- the text of a status response -- */
@@ -1655,33 +1658,38 @@ static void imc_responses_code_word(imapconnect_reader *reader, const char *word
         reader->text_position = imc_bytes_same(word, length, "CAPABILITY") ? IMC_TEXT_CODE_CAPABILITY : IMC_TEXT_CODE;
 }
 
+/* A word of the response code, or the end of one that began in an earlier piece. */
+static void imc_responses_code_piece(imapconnect_reader *reader, const char *word, size_t length)
+{
+    imapconnect_lexer *lexer = &reader->lexer;
+    if (lexer->length == 0) {
+        imc_responses_code_word(reader, word, length);
+        return;
+    }
+    imc_lexer_keep(lexer, word, length);
+    imc_responses_code_word(reader, lexer->word, lexer->length);
+    lexer->length = 0;
+}
+
 /* Between "[" and "]", word by word. A list of capabilities counts once its bracket is closed. */
 static size_t imc_responses_code(imapconnect_reader *reader, const char *bytes, size_t count)
 {
-    imapconnect_lexer *lexer = &reader->lexer;
-    size_t start = 0, at;
-    for (at = 0; at < count; at++) {
-        if (bytes[at] != ' ' && bytes[at] != ']')
-            continue;
-        if (lexer->length == 0) {
-            imc_responses_code_word(reader, bytes + start, at - start);
-        } else { /* it began in an earlier piece */
-            imc_lexer_keep(lexer, bytes + start, at - start);
-            imc_responses_code_word(reader, lexer->word, lexer->length);
-            lexer->length = 0;
-        }
-        start = at + 1;
-        if (bytes[at] == ']')
-            break;
+    const char *bracket = (const char *)memchr(bytes, ']', count);
+    const char *end = bracket != 0 ? bracket : bytes + count;
+    const char *word = bytes, *space;
+    while ((space = (const char *)memchr(word, ' ', (size_t)(end - word))) != 0) {
+        imc_responses_code_piece(reader, word, (size_t)(space - word));
+        word = space + 1;
     }
-    imc_responses_keep(reader->code, &reader->code_length, sizeof reader->code, bytes, at);
-    if (at == count) {
-        imc_lexer_keep(lexer, bytes + start, count - start);
+    imc_responses_keep(reader->code, &reader->code_length, sizeof reader->code, bytes, (size_t)(end - bytes));
+    if (bracket == 0) {
+        imc_lexer_keep(&reader->lexer, word, (size_t)(end - word));
         return count;
     }
+    imc_responses_code_piece(reader, word, (size_t)(end - word));
     reader->text_position = IMC_TEXT_CODE_END;
     reader->listed = reader->found;
-    return at + 1;
+    return (size_t)(bracket - bytes) + 1;
 }
 
 /* Takes one step in a text and returns how many bytes that were. */
@@ -1702,8 +1710,8 @@ static size_t imc_responses_text_step(imapconnect_reader *reader, const char *by
         imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, bytes, count);
         return count;
     case IMC_TEXT_BASE64:
-        imc_base64_byte(reader, *bytes, out);
-        return 1;
+        imc_base64_take(reader, bytes, count, out);
+        return count;
     case IMC_TEXT_IGNORED:
         return count;
     default:
@@ -2578,31 +2586,6 @@ static int imc_sockets_lookup_error(imapconnect_sockets *sockets, int number)
     return IMAPCONNECT_E_LOOKUP_FAILED;
 }
 
-/* All addresses of the host, both families. A numeric one is only parsed; a name blocks in the resolver. */
-static int imc_sockets_lookup(imapconnect_sockets *sockets, const char *host, uint16_t port)
-{
-    struct addrinfo hints;
-    uint8_t address[16];
-    char service[8];
-    size_t length = strlen(host);
-    int numeric = imc_names_ipv4(host, length, address) || imc_names_ipv6(host, length, address);
-    int failed;
-    memset(&hints, 0, sizeof hints);
-    hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICSERV | (numeric ? AI_NUMERICHOST : 0);
-    service[imc_bytes_decimal(service, port)] = '\0';
-    failed = getaddrinfo(host, service, &hints, &sockets->addresses);
-    if (failed != 0) {
-        sockets->addresses = 0;
-        return imc_sockets_lookup_error(sockets, failed);
-    }
-    for (sockets->next = sockets->addresses; sockets->next != 0 && sockets->left < 255;)
-        sockets->left++, sockets->next = sockets->next->ai_next;
-    sockets->next = sockets->addresses;
-    return 0;
-}
-
 /* A socket that never blocks, is closed by exec, and sends at once. */
 static int imc_sockets_new(int family)
 {
@@ -2625,26 +2608,76 @@ static int imc_sockets_new(int family)
     return fd;
 }
 
-/* Begins to connect to the next address, which gets what is left of the time divided by the addresses left. Returns
-   1 when that was all, 0 when it is under way, or an error. */
-static int imc_sockets_try(imapconnect_sockets *sockets, uint32_t milliseconds)
+/* Begins to connect. Returns 1 when that was all, 0 when it is under way, or an error. */
+static int imc_sockets_connect(imapconnect_sockets *sockets, const struct sockaddr *address, socklen_t size)
 {
-    const struct addrinfo *address = sockets->next;
-    sockets->next = address->ai_next;
     sockets->ready = 0;
-    sockets->until = milliseconds - milliseconds / (sockets->left != 0 ? sockets->left : 1u);
-    if (sockets->left > 0)
-        sockets->left--;
-    sockets->fd = imc_sockets_new(address->ai_family);
+    sockets->fd = imc_sockets_new(address->sa_family);
     if (sockets->fd < 0)
         return imc_sockets_error(sockets, errno);
-    if (connect(sockets->fd, address->ai_addr, address->ai_addrlen) == 0)
+    if (connect(sockets->fd, address, size) == 0)
         return 1;
     return errno == EINPROGRESS || errno == EINTR ? 0 : imc_sockets_error(sockets, errno);
 }
 
-/* Has the connection come up? Returns as imc_sockets_try; `*milliseconds` becomes what this address has left. */
-static int imc_sockets_check(imapconnect_sockets *sockets, uint32_t *milliseconds)
+/* All addresses of a name, both families. This blocks in the resolver. */
+static int imc_sockets_lookup(imapconnect_sockets *sockets, const char *host, uint16_t port)
+{
+    struct addrinfo hints;
+    char service[8];
+    int failed;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICSERV;
+    service[imc_bytes_decimal(service, port)] = '\0';
+    failed = getaddrinfo(host, service, &hints, &sockets->addresses);
+    if (failed != 0) {
+        sockets->addresses = 0;
+        return imc_sockets_lookup_error(sockets, failed);
+    }
+    for (sockets->next = sockets->addresses; sockets->next != 0 && sockets->left < 255;)
+        sockets->left++, sockets->next = sockets->next->ai_next;
+    sockets->next = sockets->addresses;
+    return 0;
+}
+
+/* The next address of the name gets what is left of the time, divided by the addresses left. */
+static int imc_sockets_try(imapconnect_sockets *sockets, uint32_t milliseconds)
+{
+    const struct addrinfo *address = sockets->next;
+    sockets->next = address->ai_next;
+    sockets->until = milliseconds - milliseconds / (sockets->left != 0 ? sockets->left : 1u);
+    if (sockets->left > 0)
+        sockets->left--;
+    return imc_sockets_connect(sockets, address->ai_addr, address->ai_addrlen);
+}
+
+/* A numeric address is only parsed, so that it never blocks; anything else is looked up. */
+static int imc_sockets_begin(imapconnect_sockets *sockets, const char *host, uint16_t port)
+{
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+    uint8_t address[16];
+    memset(&ipv4, 0, sizeof ipv4);
+    memset(&ipv6, 0, sizeof ipv6);
+    if (imc_names_ipv4(host, strlen(host), address) != 0) {
+        ipv4.sin_family = AF_INET;
+        ipv4.sin_port = htons(port);
+        memcpy(&ipv4.sin_addr, address, 4);
+        return imc_sockets_connect(sockets, (const struct sockaddr *)&ipv4, sizeof ipv4);
+    }
+    if (imc_names_ipv6(host, strlen(host), address) != 0) {
+        ipv6.sin6_family = AF_INET6;
+        ipv6.sin6_port = htons(port);
+        memcpy(&ipv6.sin6_addr, address, 16);
+        return imc_sockets_connect(sockets, (const struct sockaddr *)&ipv6, sizeof ipv6);
+    }
+    return imc_sockets_lookup(sockets, host, port);
+}
+
+/* Has the connection come up? Returns as imc_sockets_connect(); its share of the time may be over. */
+static int imc_sockets_check(imapconnect_sockets *sockets, uint32_t milliseconds)
 {
     struct pollfd ready;
     int number = 0;
@@ -2652,12 +2685,8 @@ static int imc_sockets_check(imapconnect_sockets *sockets, uint32_t *millisecond
     ready.fd = sockets->fd;
     ready.events = POLLOUT;
     ready.revents = 0;
-    if (!sockets->ready && poll(&ready, 1, 0) <= 0) {
-        if (*milliseconds <= sockets->until)
-            return IMAPCONNECT_E_CONNECT_TIMEOUT;
-        *milliseconds -= sockets->until;
-        return 0;
-    }
+    if (!sockets->ready && poll(&ready, 1, 0) <= 0)
+        return milliseconds > sockets->until ? 0 : IMAPCONNECT_E_CONNECT_TIMEOUT;
     if (getsockopt(sockets->fd, SOL_SOCKET, SO_ERROR, &number, &size) != 0)
         number = errno;
     return number == 0 ? 1 : imc_sockets_error(sockets, number);
@@ -2675,17 +2704,19 @@ static int imc_sockets_open(void *context, const char *host, uint16_t port, uint
 {
     imapconnect_sockets *sockets = (imapconnect_sockets *)context;
     int state = 0;
-    if (sockets->addresses == 0)
-        state = imc_sockets_lookup(sockets, host, port);
-    else if (sockets->fd >= 0)
-        state = imc_sockets_check(sockets, milliseconds);
+    if (sockets->fd >= 0)
+        state = imc_sockets_check(sockets, *milliseconds);
+    else if (sockets->addresses == 0)
+        state = imc_sockets_begin(sockets, host, port);
     for (;;) {
         if (state > 0) {
             sockets->drained = 1;
             return sockets->fd;
         }
-        if (state == 0 && sockets->fd >= 0)
+        if (state == 0 && sockets->fd >= 0) {
+            *milliseconds -= sockets->until < *milliseconds ? sockets->until : *milliseconds;
             return IMAPCONNECT_WANT_WRITE;
+        }
         if (state < 0 && sockets->error == 0)
             sockets->error = (int16_t)state;
         imc_sockets_drop(sockets);
