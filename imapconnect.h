@@ -794,7 +794,7 @@ static int imc_bytes_same(const char *text, size_t count, const char *word)
 {
     size_t i;
     for (i = 0; i < count; i++)
-        if (word[i] == '\0' || imc_bytes_upper(text[i]) != imc_bytes_upper(word[i]))
+        if (word[i] == '\0' || (text[i] != word[i] && imc_bytes_upper(text[i]) != imc_bytes_upper(word[i])))
             return 0;
     return word[count] == '\0';
 }
