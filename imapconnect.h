@@ -54,8 +54,8 @@
       Part I    this manual
       Part II   declarations: each name with what it does, once
       Part III  the implementation, from the bottom up; a room calls only rooms above it
-          >>ground >>bytes >>codes >>sasl >>names >>lexer >>responses >>commands >>engine
-          >>sockets >>wolfssl >>session >>connect
+          >>ground >>bytes >>codes >>sasl >>names >>lexer >>stream >>responses >>commands >>engine
+          >>sockets >>x509 >>wolfssl >>session >>connect
       Part IV   the licence
 
    Options. Define them before the #include; those marked * alike in every file of a program:
@@ -1367,71 +1367,9 @@ static int imc_lexer_next(imapconnect_lexer *lexer, const char **at, const char 
     }
 }
 
-/* >>responses ---------------------------------------------------------------------------------------- *
- * Tokens into events, one for each line; and every byte on its way to the log, the list and the caller's
- * stream. What an event means is decided in the engine.                                                   */
-
-enum imc_event {
-    IMC_SAW_NOTHING,
-    IMC_SAW_OK, /* untagged status responses, RFC 3501 section 7.1 */
-    IMC_SAW_NO,
-    IMC_SAW_BAD,
-    IMC_SAW_BYE,
-    IMC_SAW_PREAUTH,
-    IMC_SAW_CAPABILITY,
-    IMC_SAW_DATA,         /* any other untagged response */
-    IMC_SAW_CONTINUATION, /* "+" */
-    IMC_SAW_TAGGED_OK,
-    IMC_SAW_TAGGED_NO,
-    IMC_SAW_TAGGED_BAD,
-    IMC_SAW_FOREIGN, /* another tag than ours */
-    IMC_SAW_GARBAGE  /* against the grammar */
-};
-
-/* Status words: what they are untagged and tagged; 0 where they must not stand. */
-static const struct {
-    const char *word;
-    uint8_t untagged;
-    uint8_t tagged;
-} imc_responses_status[] = {{"OK", IMC_SAW_OK, IMC_SAW_TAGGED_OK},
-                            {"NO", IMC_SAW_NO, IMC_SAW_TAGGED_NO},
-                            {"BAD", IMC_SAW_BAD, IMC_SAW_TAGGED_BAD},
-                            {"BYE", IMC_SAW_BYE, 0},
-                            {"PREAUTH", IMC_SAW_PREAUTH, 0}};
-#define IMC_STATUS_WORDS (sizeof imc_responses_status / sizeof imc_responses_status[0])
-
-/* Capabilities that change what the client does. They match as whole atoms. */
-#define IMC_CAN_IMAP4REV1     1u
-#define IMC_CAN_STARTTLS      2u
-#define IMC_CAN_NOT_LOGIN     4u
-#define IMC_CAN_AUTH_CRAM_MD5 8u
-#define IMC_CAN_LISTED        0x8000u /* at least one atom was there */
-
-static const struct {
-    const char *atom;
-    uint16_t length;
-    uint16_t bit;
-} imc_responses_capabilities[] = {{"STARTTLS", 8, IMC_CAN_STARTTLS}, /* in the order of their lengths */
-                                  {"IMAP4rev1", 9, IMC_CAN_IMAP4REV1},
-                                  {"LOGINDISABLED", 13, IMC_CAN_NOT_LOGIN},
-                                  {"AUTH=CRAM-MD5", 13, IMC_CAN_AUTH_CRAM_MD5}};
-#define IMC_CAPABILITIES (sizeof imc_responses_capabilities / sizeof imc_responses_capabilities[0])
-
-enum imc_position { IMC_AT_FIRST, IMC_AT_FIRST_SPACE, IMC_AT_SECOND, IMC_AT_ATOMS, IMC_AT_REST };
-
-enum imc_text_position {
-    IMC_TEXT_SPACE, /* the space before it */
-    IMC_TEXT_START,
-    IMC_TEXT_CODE_WORD, /* the first word in the brackets */
-    IMC_TEXT_CODE,
-    IMC_TEXT_CODE_CAPABILITY, /* the brackets hold capabilities */
-    IMC_TEXT_CODE_END,        /* the space behind the brackets */
-    IMC_TEXT_FREE,
-    IMC_TEXT_BASE64,
-    IMC_TEXT_IGNORED
-};
-
-enum imc_base64 { IMC_BASE64_GOOD, IMC_BASE64_TOO_LONG, IMC_BASE64_BAD };
+/* >>stream ------------------------------------------------------------------------------------------- *
+ * What the server sends, on its way to the log, to the list and to the caller; what the client sends, on its way
+ * to the log. Nothing here is understood, and each byte passes once.                                       */
 
 /* The first error wins, and stays. */
 static void imc_engine_fail(imapconnect_engine *engine, int code)
@@ -1588,6 +1526,71 @@ static void imc_stream_restart(imapconnect_engine *engine)
         imc_list_clear(engine->list);
     imc_stream(engine, IMAPCONNECT_RESTART, 0, 0);
 }
+
+/* >>responses ---------------------------------------------------------------------------------------- *
+ * Tokens into events, one for each line. What an event means is decided in the engine.                   */
+
+enum imc_event {
+    IMC_SAW_NOTHING,
+    IMC_SAW_OK, /* untagged status responses, RFC 3501 section 7.1 */
+    IMC_SAW_NO,
+    IMC_SAW_BAD,
+    IMC_SAW_BYE,
+    IMC_SAW_PREAUTH,
+    IMC_SAW_CAPABILITY,
+    IMC_SAW_DATA,         /* any other untagged response */
+    IMC_SAW_CONTINUATION, /* "+" */
+    IMC_SAW_TAGGED_OK,
+    IMC_SAW_TAGGED_NO,
+    IMC_SAW_TAGGED_BAD,
+    IMC_SAW_FOREIGN, /* another tag than ours */
+    IMC_SAW_GARBAGE  /* against the grammar */
+};
+
+/* Status words: what they are untagged and tagged; 0 where they must not stand. */
+static const struct {
+    const char *word;
+    uint8_t untagged;
+    uint8_t tagged;
+} imc_responses_status[] = {{"OK", IMC_SAW_OK, IMC_SAW_TAGGED_OK},
+                            {"NO", IMC_SAW_NO, IMC_SAW_TAGGED_NO},
+                            {"BAD", IMC_SAW_BAD, IMC_SAW_TAGGED_BAD},
+                            {"BYE", IMC_SAW_BYE, 0},
+                            {"PREAUTH", IMC_SAW_PREAUTH, 0}};
+#define IMC_STATUS_WORDS (sizeof imc_responses_status / sizeof imc_responses_status[0])
+
+/* Capabilities that change what the client does. They match as whole atoms. */
+#define IMC_CAN_IMAP4REV1     1u
+#define IMC_CAN_STARTTLS      2u
+#define IMC_CAN_NOT_LOGIN     4u
+#define IMC_CAN_AUTH_CRAM_MD5 8u
+#define IMC_CAN_LISTED        0x8000u /* at least one atom was there */
+
+static const struct {
+    const char *atom;
+    uint16_t length;
+    uint16_t bit;
+} imc_responses_capabilities[] = {{"STARTTLS", 8, IMC_CAN_STARTTLS}, /* in the order of their lengths */
+                                  {"IMAP4rev1", 9, IMC_CAN_IMAP4REV1},
+                                  {"LOGINDISABLED", 13, IMC_CAN_NOT_LOGIN},
+                                  {"AUTH=CRAM-MD5", 13, IMC_CAN_AUTH_CRAM_MD5}};
+#define IMC_CAPABILITIES (sizeof imc_responses_capabilities / sizeof imc_responses_capabilities[0])
+
+enum imc_position { IMC_AT_FIRST, IMC_AT_FIRST_SPACE, IMC_AT_SECOND, IMC_AT_ATOMS, IMC_AT_REST };
+
+enum imc_text_position {
+    IMC_TEXT_SPACE, /* the space before it */
+    IMC_TEXT_START,
+    IMC_TEXT_CODE_WORD, /* the first word in the brackets */
+    IMC_TEXT_CODE,
+    IMC_TEXT_CODE_CAPABILITY, /* the brackets hold capabilities */
+    IMC_TEXT_CODE_END,        /* the space behind the brackets */
+    IMC_TEXT_FREE,
+    IMC_TEXT_BASE64,
+    IMC_TEXT_IGNORED
+};
+
+enum imc_base64 { IMC_BASE64_GOOD, IMC_BASE64_TOO_LONG, IMC_BASE64_BAD };
 
 /* -- base64 of a challenge -- */
 
@@ -2811,64 +2814,13 @@ static void imc_sockets_default(imapconnect_session *session)
 
 #endif
 
-/* >>wolfssl ------------------------------------------------------------------------------------------ *
- * TLS as a transport over a transport. No other room knows wolfSSL. All policy is set on the WOLFSSL object, so
- * that a shared context cannot weaken it, and is checked again after the handshake.                         */
+/* >>x509 --------------------------------------------------------------------------------------------- *
+ * What a certificate says of its names and its signature, read from its DER. wolfSSL verifies the chain; this looks at
+ * what it gets wrong: names by their type, addresses as bytes, and the age of the signature's hash.         */
 
 #ifndef IMAPCONNECT_NO_TLS
 
-/* AEAD with ephemeral keys and nothing else. wolfSSL's own default list offers anonymous Diffie-Hellman and NULL
-   where it was built with HAVE_ANON: with those a server without a certificate is accepted. */
-#define IMC_TLS_SUITES(X)                                                                                            \
-    X(0x1301, "TLS13-AES128-GCM-SHA256")                                                                             \
-    X(0x1302, "TLS13-AES256-GCM-SHA384")                                                                             \
-    X(0x1303, "TLS13-CHACHA20-POLY1305-SHA256")                                                                      \
-    X(0xc02b, "ECDHE-ECDSA-AES128-GCM-SHA256")                                                                       \
-    X(0xc02f, "ECDHE-RSA-AES128-GCM-SHA256")                                                                         \
-    X(0xc02c, "ECDHE-ECDSA-AES256-GCM-SHA384")                                                                       \
-    X(0xc030, "ECDHE-RSA-AES256-GCM-SHA384")                                                                         \
-    X(0xcca9, "ECDHE-ECDSA-CHACHA20-POLY1305")                                                                       \
-    X(0xcca8, "ECDHE-RSA-CHACHA20-POLY1305")
-
-#define IMC_TLS_MIN_RSA 2048 /* bits */
-#define IMC_TLS_MIN_ECC 256
-
-static const char imc_tls_suites[] =
-#define IMC_TLS_SUITE(number, name) ":" name
-    IMC_TLS_SUITES(IMC_TLS_SUITE)
-#undef IMC_TLS_SUITE
-    ;
-
-static int imc_tls_allows_suite(int suite)
-{
-    switch (suite) {
-#define IMC_TLS_SUITE(number, name) case number:
-        IMC_TLS_SUITES(IMC_TLS_SUITE)
-#undef IMC_TLS_SUITE
-        return 1;
-    default:
-        return 0;
-    }
-}
-
-/* What wolfSSL says, in our numbers. Every other failure is IMAPCONNECT_E_TLS. */
-static const struct {
-    int16_t theirs;
-    int16_t ours;
-} imc_tls_errors[] = {{ASN_AFTER_DATE_E, IMAPCONNECT_E_EXPIRED},
-                      {ASN_BEFORE_DATE_E, IMAPCONNECT_E_NOT_YET_VALID},
-                      {ASN_NO_SIGNER_E, IMAPCONNECT_E_UNTRUSTED},
-                      {ASN_SELF_SIGNED_E, IMAPCONNECT_E_UNTRUSTED},
-                      {ASN_SIG_CONFIRM_E, IMAPCONNECT_E_UNTRUSTED},
-                      {NO_PEER_CERT, IMAPCONNECT_E_NO_CERTIFICATE},
-                      {RSA_KEY_SIZE_E, IMAPCONNECT_E_WEAK},
-                      {ECC_KEY_SIZE_E, IMAPCONNECT_E_WEAK},
-                      {VERSION_ERROR, IMAPCONNECT_E_WEAK},
-                      {MATCH_SUITE_ERROR, IMAPCONNECT_E_WEAK},
-                      {MEMORY_E, IMAPCONNECT_E_MEMORY},
-                      {MEMORY_ERROR, IMAPCONNECT_E_MEMORY}};
-
-/* -- DER: just enough of X.509 (RFC 5280 section 4.1) to read names and algorithms -- */
+/* -- DER: just enough of RFC 5280 section 4.1 -- */
 
 #define IMC_DER_OCTETS    0x04
 #define IMC_DER_OID       0x06
@@ -3062,6 +3014,65 @@ static int imc_tls_is_named(const imc_certificate *certificate, const imapconnec
     }
     return 0;
 }
+
+#endif
+
+/* >>wolfssl ------------------------------------------------------------------------------------------ *
+ * TLS as a transport over a transport. No other room knows wolfSSL. All policy is set on the WOLFSSL object, so
+ * that a shared context cannot weaken it, and is checked again after the handshake.                         */
+
+#ifndef IMAPCONNECT_NO_TLS
+
+/* AEAD with ephemeral keys and nothing else. wolfSSL's own default list offers anonymous Diffie-Hellman and NULL
+   where it was built with HAVE_ANON: with those a server without a certificate is accepted. */
+#define IMC_TLS_SUITES(X)                                                                                            \
+    X(0x1301, "TLS13-AES128-GCM-SHA256")                                                                             \
+    X(0x1302, "TLS13-AES256-GCM-SHA384")                                                                             \
+    X(0x1303, "TLS13-CHACHA20-POLY1305-SHA256")                                                                      \
+    X(0xc02b, "ECDHE-ECDSA-AES128-GCM-SHA256")                                                                       \
+    X(0xc02f, "ECDHE-RSA-AES128-GCM-SHA256")                                                                         \
+    X(0xc02c, "ECDHE-ECDSA-AES256-GCM-SHA384")                                                                       \
+    X(0xc030, "ECDHE-RSA-AES256-GCM-SHA384")                                                                         \
+    X(0xcca9, "ECDHE-ECDSA-CHACHA20-POLY1305")                                                                       \
+    X(0xcca8, "ECDHE-RSA-CHACHA20-POLY1305")
+
+#define IMC_TLS_MIN_RSA 2048 /* bits */
+#define IMC_TLS_MIN_ECC 256
+
+static const char imc_tls_suites[] =
+#define IMC_TLS_SUITE(number, name) ":" name
+    IMC_TLS_SUITES(IMC_TLS_SUITE)
+#undef IMC_TLS_SUITE
+    ;
+
+static int imc_tls_allows_suite(int suite)
+{
+    switch (suite) {
+#define IMC_TLS_SUITE(number, name) case number:
+        IMC_TLS_SUITES(IMC_TLS_SUITE)
+#undef IMC_TLS_SUITE
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* What wolfSSL says, in our numbers. Every other failure is IMAPCONNECT_E_TLS. */
+static const struct {
+    int16_t theirs;
+    int16_t ours;
+} imc_tls_errors[] = {{ASN_AFTER_DATE_E, IMAPCONNECT_E_EXPIRED},
+                      {ASN_BEFORE_DATE_E, IMAPCONNECT_E_NOT_YET_VALID},
+                      {ASN_NO_SIGNER_E, IMAPCONNECT_E_UNTRUSTED},
+                      {ASN_SELF_SIGNED_E, IMAPCONNECT_E_UNTRUSTED},
+                      {ASN_SIG_CONFIRM_E, IMAPCONNECT_E_UNTRUSTED},
+                      {NO_PEER_CERT, IMAPCONNECT_E_NO_CERTIFICATE},
+                      {RSA_KEY_SIZE_E, IMAPCONNECT_E_WEAK},
+                      {ECC_KEY_SIZE_E, IMAPCONNECT_E_WEAK},
+                      {VERSION_ERROR, IMAPCONNECT_E_WEAK},
+                      {MATCH_SUITE_ERROR, IMAPCONNECT_E_WEAK},
+                      {MEMORY_E, IMAPCONNECT_E_MEMORY},
+                      {MEMORY_ERROR, IMAPCONNECT_E_MEMORY}};
 
 /* -- the verify callback -- */
 
@@ -3580,6 +3591,7 @@ static int imc_session_end(imapconnect_session *session)
     imapconnect_engine *engine = &session->engine;
     int result = engine->result;
     session->busy = 0;
+    session->began = imc_session_now(session);
     engine->list = 0;
     engine->username = engine->password = 0;
     if (engine->command == &imc_engine_logout) {
@@ -3678,6 +3690,8 @@ static int imc_session_command(imapconnect_session *session, const struct imc_co
     int code = imc_session_check(session);
     if (code != 0)
         return code;
+    if (session->began != imc_session_now(session))
+        session->sockets.drained = 0; /* since the last call something may have come, and is read before we write */
     session->busy = 1;
     imc_engine_call(&session->engine, command, responses);
     imc_engine_send_word(&session->engine, command->state, text);
