@@ -444,6 +444,7 @@ typedef struct imapconnect_reader { /* room >>responses: what the line has said 
     uint8_t answer;         /* the last status: its row in the table of keywords, from 1 */
     uint8_t code_length;    /* in use of `code` */
     uint8_t text_length;    /* in use of `text` */
+    uint8_t early;          /* the line began before the command had left: it answers nothing */
     uint8_t wants_base64;   /* a continuation's text is a challenge, decoded into the transmit buffer */
     uint8_t base64_count;   /* characters of the group of four */
     uint8_t base64_padding; /* of them '=' */
@@ -1246,6 +1247,12 @@ static void imc_lexer_keep(imapconnect_lexer *lexer, const char *bytes, size_t c
     lexer->length = (uint8_t)(lexer->length + count);
 }
 
+/* What ends a word. Quoted strings and literals are none, and do not stand where words are read. */
+static int imc_lexer_is_stop(int c)
+{
+    return c == '{' || (c <= '"' && (c == ' ' || c == '\r' || c == '\n' || c == '\0' || c == '"'));
+}
+
 static int imc_lexer_words(imapconnect_lexer *lexer, const char **at, const char *end)
 {
     const char *next = *at;
@@ -1253,13 +1260,13 @@ static int imc_lexer_words(imapconnect_lexer *lexer, const char **at, const char
         lexer->ended = 0;
         lexer->length = 0;
     }
-    while (next < end && *next != ' ' && *next != '\r' && *next != '\n' && *next != '\0')
+    while (next < end && !imc_lexer_is_stop(*next))
         next++;
     imc_lexer_keep(lexer, *at, (size_t)(next - *at));
     *at = next;
     if (next == end)
         return IMC_MORE;
-    if (lexer->length != 0) {
+    if (lexer->length != 0 && (*next == ' ' || *next == '\r')) {
         lexer->ended = 1;
         return IMC_WORD;
     }
@@ -1493,8 +1500,8 @@ static void imc_stream_line(imapconnect_engine *engine, const char *from, const 
         to--;
     if (to == from)
         return;
-    if (engine->list != 0)
-        imc_list_put(engine->list, from, (size_t)(to - from));
+    if (engine->list != 0 && (engine->encrypted || engine->secure != IMAPCONNECT_STARTTLS))
+        imc_list_put(engine->list, from, (size_t)(to - from)); /* what came before TLS is not in it */
     imc_log_put(engine, IMAPCONNECT_LOG_RECEIVED, from, (size_t)(to - from));
     imc_stream(engine, IMAPCONNECT_LINE, from, (size_t)(to - from));
 }
@@ -1517,14 +1524,6 @@ static void imc_stream_literal(imapconnect_engine *engine, const imc_slice *piec
 {
     engine->progress = 1;
     imc_stream(engine, IMAPCONNECT_LITERAL, (const char *)piece->bytes, piece->count);
-}
-
-/* What came before TLS is forgotten, here and by those who listen: CVE-2021-29969, RFC 3501 section 6.2.1. */
-static void imc_stream_restart(imapconnect_engine *engine)
-{
-    if (engine->list != 0)
-        imc_list_clear(engine->list);
-    imc_stream(engine, IMAPCONNECT_RESTART, 0, 0);
 }
 
 /* >>responses ---------------------------------------------------------------------------------------- *
@@ -1586,6 +1585,7 @@ enum imc_text_position {
     IMC_TEXT_CODE_CAPABILITY, /* the brackets hold capabilities */
     IMC_TEXT_CODE_END,        /* the space behind the brackets */
     IMC_TEXT_FREE,
+    IMC_TEXT_BASE64_SPACE, /* the space before a challenge */
     IMC_TEXT_BASE64,
     IMC_TEXT_IGNORED
 };
@@ -1700,7 +1700,10 @@ static size_t imc_responses_text_step(imapconnect_reader *reader, const char *by
 {
     switch (reader->text_position) {
     case IMC_TEXT_SPACE:
-        reader->text_position = reader->wants_base64 ? IMC_TEXT_BASE64 : IMC_TEXT_START;
+        reader->text_position = IMC_TEXT_START;
+        return 1;
+    case IMC_TEXT_BASE64_SPACE:
+        reader->text_position = IMC_TEXT_BASE64;
         return 1;
     case IMC_TEXT_START:
         reader->lexer.length = 0;
@@ -1732,6 +1735,12 @@ static void imc_responses_text(imapconnect_reader *reader, const imc_slice *piec
 
 /* -- the words of a line -- */
 
+/* 1 when the next byte is the first of a line. */
+static int imc_responses_is_new_line(const imapconnect_reader *reader)
+{
+    return reader->position == IMC_AT_FIRST && reader->lexer.length == 0;
+}
+
 static void imc_responses_begin_line(imapconnect_reader *reader)
 {
     reader->position = IMC_AT_FIRST;
@@ -1759,7 +1768,7 @@ static int imc_responses_first(imapconnect_reader *reader)
         reader->saw = IMC_SAW_CONTINUATION;
         reader->position = IMC_AT_REST;
         reader->lexer.mode = IMC_TEXT;
-        reader->text_position = reader->wants_base64 ? IMC_TEXT_SPACE : IMC_TEXT_IGNORED;
+        reader->text_position = reader->wants_base64 ? IMC_TEXT_BASE64_SPACE : IMC_TEXT_IGNORED;
         reader->challenge = 0;
         reader->base64_count = reader->base64_padding = reader->base64_bad = 0;
         return IMC_SAW_NOTHING;
@@ -1820,6 +1829,15 @@ static int imc_responses_space(imapconnect_reader *reader)
     return reader->position == IMC_AT_ATOMS ? IMC_SAW_NOTHING : IMC_SAW_GARBAGE;
 }
 
+/* The line ended before "]": there was no code, and what was taken for one is text. */
+static void imc_responses_no_code(imapconnect_reader *reader)
+{
+    imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, "[", 1);
+    imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, reader->code, reader->code_length);
+    reader->code[0] = '\0';
+    reader->code_length = 0;
+}
+
 /* The line is whole: what was it? */
 static int imc_responses_end_line(imapconnect_reader *reader)
 {
@@ -1828,6 +1846,9 @@ static int imc_responses_end_line(imapconnect_reader *reader)
         reader->listed = reader->found;
     if (saw == IMC_SAW_CONTINUATION && reader->base64_count != 0)
         reader->base64_bad = IMC_BASE64_BAD;
+    if (reader->text_position >= IMC_TEXT_CODE_WORD && reader->text_position <= IMC_TEXT_CODE_CAPABILITY)
+        imc_responses_no_code(reader);
+    reader->text_position = IMC_TEXT_IGNORED;
     reader->position = IMC_AT_FIRST;
     return saw;
 }
@@ -1842,8 +1863,6 @@ static int imc_responses_next(imapconnect_engine *engine, const char **at, const
         imc_slice piece;
         int saw = IMC_SAW_NOTHING;
         int token;
-        if (reader->position == IMC_AT_FIRST && reader->lexer.length == 0)
-            imc_responses_begin_line(reader);
         token = imc_lexer_next(&reader->lexer, at, end, &piece);
         switch (token) {
         case IMC_WORD:
@@ -2045,7 +2064,7 @@ static void imc_commands_begin(imapconnect_engine *engine, int pieces)
     count = 1 + imc_bytes_decimal(tag + 1, ++writer->counter);
     tag[count] = '\0';
     writer->pieces = (uint8_t)pieces;
-    writer->current = writer->opened = writer->waiting = 0;
+    writer->current = writer->opened = writer->waiting = writer->literal = 0;
     imc_commands_show(engine, tag, count);
     imc_commands_fill(engine);
 }
@@ -2206,7 +2225,6 @@ static void imc_engine_log_in(imapconnect_engine *engine)
         imc_engine_piece(engine, 0, IMC_RAW, mechanism->command, strlen(mechanism->command));
         engine->exchange = IMC_NOT_ANSWERED;
         engine->offered = 0;
-        engine->reader.wants_base64 = mechanism->state == IMC_AUTHENTICATE;
         imc_engine_send(engine, mechanism->state, mechanism->pieces);
         return;
     }
@@ -2265,7 +2283,7 @@ static void imc_engine_preauth(imapconnect_engine *engine, int code)
 static void imc_engine_listed(imapconnect_engine *engine, int code)
 {
     (void)code;
-    if (engine->reader.listed != 0 && imc_commands_are_sent(&engine->writer))
+    if (engine->reader.listed != 0 && !engine->reader.early)
         engine->capabilities = engine->reader.listed;
 }
 
@@ -2309,7 +2327,6 @@ static void imc_engine_challenged(imapconnect_engine *engine, int code)
     imapconnect_reader *reader = &engine->reader;
     imapconnect_writer *writer = &engine->writer;
     size_t count = 0;
-    reader->wants_base64 = 0;
     if (engine->exchange == IMC_GIVEN_UP) {
         imc_engine_fail(engine, code);
         return;
@@ -2445,24 +2462,34 @@ static const imc_rule imc_engine_rules[] = {
     {IMC_ANY, IMC_SAW_CONTINUATION, IMAPCONNECT_E_RESPONSE, imc_engine_fail},
     {IMC_ANY, IMC_SAW_GARBAGE, IMAPCONNECT_E_RESPONSE, imc_engine_fail}};
 
-/* The state in which the table is read. A tagged line or a "+" that comes before the command has left is an answer
-   to something that was never asked (CVE-2026-42246): it is looked up as if nothing were outstanding. */
-static int imc_engine_reads_as(const imapconnect_engine *engine, int saw)
+/* A tagged line or a "+" that began before our line had left answers something that was never asked
+   (CVE-2026-42246), and a BYE that came before LOGOUT is no answer to it. Returns the error, 0 for any other line. */
+static int imc_engine_too_early(const imapconnect_engine *engine, int saw)
 {
-    int answer = saw == IMC_SAW_CONTINUATION || saw == IMC_SAW_TAGGED_OK || saw == IMC_SAW_TAGGED_NO ||
-                 saw == IMC_SAW_TAGGED_BAD;
-    if (answer && engine->state != IMC_GREETING && !imc_commands_are_sent(&engine->writer))
-        return IMC_ANY;
-    return engine->state;
+    if (!engine->reader.early)
+        return 0;
+    if (saw == IMC_SAW_BYE && engine->state == IMC_LOGOUT)
+        return IMAPCONNECT_E_BYE;
+    if (saw < IMC_SAW_CONTINUATION || saw > IMC_SAW_TAGGED_BAD)
+        return 0;
+    if (engine->state == IMC_AUTHENTICATE && engine->exchange != IMC_NOT_ANSWERED)
+        return IMAPCONNECT_E_CRAM_MD5;
+    if (engine->state == IMC_LOGIN && engine->writer.literal)
+        return IMAPCONNECT_E_LOGIN;
+    return saw == IMC_SAW_CONTINUATION ? IMAPCONNECT_E_RESPONSE : IMAPCONNECT_E_TAG;
 }
 
 static void imc_engine_dispatch(imapconnect_engine *engine, int saw)
 {
-    int state = imc_engine_reads_as(engine, saw);
+    int early = imc_engine_too_early(engine, saw);
     size_t i;
+    if (early != 0) {
+        imc_engine_fail(engine, early);
+        return;
+    }
     for (i = 0; i < sizeof imc_engine_rules / sizeof imc_engine_rules[0]; i++) {
         const imc_rule *rule = &imc_engine_rules[i];
-        if ((rule->state == state || rule->state == IMC_ANY) && (rule->saw == saw || rule->saw == 0)) {
+        if ((rule->state == engine->state || rule->state == IMC_ANY) && (rule->saw == saw || rule->saw == 0)) {
             rule->act(engine, rule->code);
             return;
         }
@@ -2484,6 +2511,16 @@ static int imc_engine_listens(const imapconnect_engine *engine)
     return !engine->done && engine->error == 0 && engine->state > IMC_SECURING;
 }
 
+/* A line begins: what it can be depends on what was sent before it. */
+static void imc_engine_begin_line(imapconnect_engine *engine)
+{
+    imapconnect_reader *reader = &engine->reader;
+    imc_responses_begin_line(reader);
+    reader->early = !imc_commands_are_sent(&engine->writer);
+    reader->wants_base64 =
+        !reader->early && engine->state == IMC_AUTHENTICATE && engine->exchange == IMC_NOT_ANSWERED;
+}
+
 /* Takes bytes from the server, line by line, up to where the call ends. `*at` moves behind what was taken. */
 static void imc_engine_take(imapconnect_engine *engine, const char **at, const char *end)
 {
@@ -2495,6 +2532,8 @@ static void imc_engine_take(imapconnect_engine *engine, const char **at, const c
             imc_engine_fail(engine, IMAPCONNECT_E_LIMIT);
             return;
         }
+        if (imc_responses_is_new_line(&engine->reader))
+            imc_engine_begin_line(engine);
         saw = imc_responses_next(engine, at, from + count);
         engine->reply_bytes += (uint32_t)(*at - from);
         if (saw == IMC_SAW_NOTHING)
@@ -2517,7 +2556,7 @@ static void imc_engine_secured(imapconnect_engine *engine)
     }
     memset(reader, 0, sizeof *reader);
     engine->capabilities = 0;
-    imc_stream_restart(engine);
+    imc_stream(engine, IMAPCONNECT_RESTART, 0, 0); /* and those who listen forget it as well */
     imc_engine_advance(engine);
 }
 

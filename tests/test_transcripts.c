@@ -1,0 +1,1510 @@
+/* Replays the dialogues in tests/transcripts/. Their format is described in the README.md there.
+
+   Each file is one test, and each test is replayed in many ways: the server's bytes in pieces of every size,
+   cut once at every place, with would-block before every step, in a blocking and in a non-blocking session.
+   All ways must give the same result, list and log, and put the same bytes on the wire (SECURITY.md section
+   3, 23 and 29).
+
+   Usage: test_transcripts [FOLDER or FILE]; else $TRANSCRIPTS, else tests/transcripts. */
+
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#define IMAPCONNECT_IMPLEMENTATION
+#include "../imapconnect.h"
+
+#include "test.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
+#define MAX_FILES    500
+#define MAX_STEPS    32
+#define MAX_SEGMENTS 600
+#define MAX_TEXTS    400
+#define MAX_SECRETS  24
+#define ARENA_SIZE   (1u << 20)
+#define RECORD_SIZE  (1u << 19)
+#define SOCKET       7    /* what our transport's open returns */
+#define SPLIT_LIMIT  4096 /* longer dialogues are not cut at every place */
+#define PATIENCE     40   /* reads in vain before the clock jumps */
+#define FAULT_LIMIT  50
+#define TURN_LIMIT   20000 /* reads in vain, or steps, before a session counts as stuck */
+
+/* ---- a dialogue, as it is read from its file ------------------------------------------------------- */
+
+typedef struct text {
+    const char *bytes;
+    size_t count;
+} text;
+
+/* The kinds of segment. On the client's side only BYTES and TLS occur. */
+enum { BYTES, TLS, END, RESET };
+
+/* A run of bytes from one side. `after` says where in the dialogue it stands: a client's segment behind so
+   many bytes of the server, a server's segment behind so many segments of the client. */
+typedef struct segment {
+    int kind, line, step;
+    text data;
+    size_t after;
+} segment;
+
+enum { CONNECT, NOOP, COMMAND, DISCONNECT, CLOSE };
+
+/* What can be asked of the session after a call. The order is that of `questions`. */
+enum { SAID, CODE, MECHANISM, ANSWER, PHASE, QUESTIONS };
+
+/* One call of the library, and what must come out. */
+typedef struct step {
+    int what, line, result, has_result;
+    const char *argument;
+    size_t lists, list_count, logs, log_count;
+    int has_list, has_log, truncated, open, over;
+    const char *answers[QUESTIONS]; /* 0: not asked */
+} step;
+
+typedef struct transcript {
+    const char *server, *user, *password;
+    int secure, verify, refuse_cleartext, at_once, opened, list_size, max_reply;
+    segment client[MAX_SEGMENTS], peer[MAX_SEGMENTS];
+    size_t client_count, peer_count, peer_bytes;
+    step steps[MAX_STEPS];
+    size_t step_count;
+    text lists[MAX_TEXTS], logs[MAX_TEXTS];
+    size_t list_count, log_count;
+    text secrets[MAX_SECRETS];
+    size_t secret_count;
+    int has_tls;
+    char arena[ARENA_SIZE];
+    size_t arena_used;
+} transcript;
+
+/* Where the parser is, for its messages. */
+typedef struct reader {
+    transcript *t;
+    const char *file;
+    int line;
+    size_t offset; /* where the directive stores its value */
+} reader;
+
+static void bad_transcript(const reader *r, const char *why, const char *what)
+{
+    fail_msg("%s:%d: %s: %s", r->file, r->line, why, what);
+}
+
+static char *allot(reader *r, size_t count)
+{
+    char *bytes = r->t->arena + r->t->arena_used;
+
+    if (count > ARENA_SIZE - r->t->arena_used)
+        bad_transcript(r, "too large", "");
+    r->t->arena_used += count;
+    return bytes;
+}
+
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c ? strchr(digits, c) : 0;
+
+    return at ? (int)(at - digits) : -1;
+}
+
+/* One escape behind its backslash. Returns how many characters of `from` it took. */
+static size_t unescape_one(reader *r, const char *from, char *to)
+{
+    switch (*from) {
+    case 'r':
+        *to = '\r';
+        return 1;
+    case 'n':
+        *to = '\n';
+        return 1;
+    case '0':
+        *to = '\0';
+        return 1;
+    case '\\':
+        *to = '\\';
+        return 1;
+    case 'x':
+        if (hex_digit(from[1]) >= 0 && hex_digit(from[2]) >= 0) {
+            *to = (char)(hex_digit(from[1]) * 16 + hex_digit(from[2]));
+            return 3;
+        }
+        break;
+    default:
+        break;
+    }
+    bad_transcript(r, "unknown escape", from);
+    return 0;
+}
+
+/* Appends the decoded bytes of `from` up to `end` to the arena. */
+static void unescape_run(reader *r, const char *from, const char *end)
+{
+    while (from < end) {
+        char *to = allot(r, 1);
+
+        if (*from != '\\')
+            *to = *from++;
+        else
+            from += 1 + unescape_one(r, from + 1, to);
+    }
+}
+
+/* Appends the text of \*N(text) N times; `from` is behind the star. Returns what is behind the parenthesis.
+ */
+static const char *unescape_repeated(reader *r, const char *from)
+{
+    char *open = 0;
+    unsigned long times = strtoul(from, &open, 10);
+    const char *close = *open == '(' ? strchr(open, ')') : 0;
+
+    if (!close) {
+        bad_transcript(r, "bad repetition", from);
+        return from;
+    }
+    for (; times; times--)
+        unescape_run(r, open + 1, close);
+    return close + 1;
+}
+
+/* Decodes a whole value. A NUL that is not counted is put behind it. */
+static text unescape(reader *r, const char *from)
+{
+    text result = {r->t->arena + r->t->arena_used, 0};
+
+    while (*from) {
+        const char *end = from + (*from == '\\' && from[1] ? 2 : 1);
+
+        if (*from == '\\' && from[1] == '*') {
+            from = unescape_repeated(r, from + 2);
+            continue;
+        }
+        if (*from == '\\' && from[1] == 'x')
+            end += 2;
+        unescape_run(r, from, end);
+        from = end;
+    }
+    result.count = (size_t)(r->t->arena + r->t->arena_used - result.bytes);
+    *allot(r, 1) = '\0';
+    return result;
+}
+
+static const char *unescape_string(reader *r, const char *value)
+{
+    return unescape(r, value).bytes;
+}
+
+static step *last_step(const reader *r)
+{
+    if (r->t->step_count == 0)
+        bad_transcript(r, "stands before the first call", "");
+    return &r->t->steps[r->t->step_count - 1];
+}
+
+static text add_line_end(reader *r, const char *value, int raw)
+{
+    text data = unescape(r, value);
+
+    if (!raw) {
+        r->t->arena_used--; /* the NUL */
+        memcpy(allot(r, 3), "\r\n", 3);
+        data.count += 2;
+    }
+    return data;
+}
+
+static void add_client(reader *r, int kind, text data)
+{
+    segment *s = &r->t->client[r->t->client_count];
+
+    last_step(r);
+    if (r->t->client_count == MAX_SEGMENTS)
+        bad_transcript(r, "too many lines", "");
+    s->kind = kind;
+    s->line = r->line;
+    s->step = (int)r->t->step_count - 1;
+    s->data = data;
+    s->after = r->t->peer_bytes;
+    r->t->client_count++;
+}
+
+static void add_peer(reader *r, int kind, text data)
+{
+    segment *s = &r->t->peer[r->t->peer_count];
+
+    last_step(r);
+    if (r->t->peer_count == MAX_SEGMENTS)
+        bad_transcript(r, "too many lines", "");
+    s->kind = kind;
+    s->line = r->line;
+    s->step = (int)r->t->step_count - 1;
+    s->data = data;
+    s->after = r->t->client_count;
+    r->t->peer_bytes += data.count;
+    r->t->peer_count++;
+}
+
+static void parse_client_event(reader *r, const char *value)
+{
+    text none = {0, 0};
+
+    if (strcmp(value, "TLS") != 0)
+        bad_transcript(r, "unknown event", value);
+    r->t->has_tls = 1;
+    add_client(r, TLS, none);
+}
+
+static void parse_peer_event(reader *r, const char *value)
+{
+    text none = {0, 0};
+
+    if (strcmp(value, "EOF") != 0 && strcmp(value, "RESET") != 0)
+        bad_transcript(r, "unknown event", value);
+    add_peer(r, *value == 'E' ? END : RESET, none);
+}
+
+/* ---- the directives ---- */
+
+typedef struct named_number {
+    const char *name;
+    int number;
+} named_number;
+
+static const named_number results[] = {
+#define RESULT_ROW(name, number, fatal, text) {#name, number},
+    IMAPCONNECT_CODES(RESULT_ROW)
+#undef RESULT_ROW
+        {"socket", SOCKET},
+    {"0", 0},
+};
+
+static const named_number calls[] = {
+    {"connect", CONNECT}, {"noop", NOOP}, {"command", COMMAND}, {"disconnect", DISCONNECT}, {"close", CLOSE}};
+
+static int look_up(reader *r, const named_number *table, size_t count, const char *name, size_t length)
+{
+    for (; count; count--, table++) {
+        if (strlen(table->name) == length && memcmp(table->name, name, length) == 0)
+            return table->number;
+    }
+    bad_transcript(r, "unknown name", name);
+    return 0;
+}
+
+static void parse_call(reader *r, const char *value)
+{
+    step *s = &r->t->steps[r->t->step_count++];
+    size_t length = strcspn(value, " ");
+
+    if (r->t->step_count > MAX_STEPS)
+        bad_transcript(r, "too many calls", value);
+    memset(s, 0, sizeof *s);
+    s->line = r->line;
+    s->open = -1;
+    s->what = look_up(r, calls, sizeof calls / sizeof calls[0], value, length);
+    s->argument = unescape_string(r, value + length + (value[length] == ' '));
+    s->lists = r->t->list_count;
+    s->logs = r->t->log_count;
+}
+
+static void parse_result(reader *r, const char *value)
+{
+    step *s = last_step(r);
+
+    s->result = look_up(r, results, sizeof results / sizeof results[0], value, strlen(value));
+    s->has_result = 1;
+}
+
+/* `list:` with nothing behind it says that the list is empty; so does `log:`. */
+static void parse_list(reader *r, const char *value)
+{
+    step *s = last_step(r);
+
+    s->has_list = 1;
+    if (*value == '\0')
+        return;
+    if (r->t->list_count == MAX_TEXTS)
+        bad_transcript(r, "too many entries", value);
+    r->t->lists[r->t->list_count++] = unescape(r, value);
+    s->list_count++;
+}
+
+static void parse_log(reader *r, const char *value)
+{
+    step *s = last_step(r);
+
+    s->has_log = 1;
+    if (*value == '\0')
+        return;
+    if (r->t->log_count == MAX_TEXTS)
+        bad_transcript(r, "too many log lines", value);
+    r->t->logs[r->t->log_count++] = unescape(r, value);
+    s->log_count++;
+}
+
+static void parse_client(reader *r, const char *value)
+{
+    add_client(r, BYTES, add_line_end(r, value, 0));
+}
+
+static void parse_client_raw(reader *r, const char *value)
+{
+    add_client(r, BYTES, add_line_end(r, value, 1));
+}
+
+static void parse_peer(reader *r, const char *value)
+{
+    add_peer(r, BYTES, add_line_end(r, value, 0));
+}
+
+static void parse_peer_raw(reader *r, const char *value)
+{
+    add_peer(r, BYTES, add_line_end(r, value, 1));
+}
+
+static int number(reader *r, const char *value)
+{
+    char *end = 0;
+    long n = strtol(value, &end, 10);
+
+    if (end == value || *end || n < 0 || n > 1000000)
+        bad_transcript(r, "not a number", value);
+    return (int)n;
+}
+
+/* The value goes where `offset` says: into the transcript, or into its last call. */
+
+static void set_number(reader *r, const char *value)
+{
+    *(int *)(void *)((char *)r->t + r->offset) = number(r, value);
+}
+
+static void set_text(reader *r, const char *value)
+{
+    *(const char **)(void *)((char *)r->t + r->offset) = unescape_string(r, value);
+}
+
+static void set_step_number(reader *r, const char *value)
+{
+    *(int *)(void *)((char *)last_step(r) + r->offset) = number(r, value);
+}
+
+static void set_answer(reader *r, const char *value)
+{
+    last_step(r)->answers[r->offset] = unescape_string(r, value);
+}
+
+typedef struct directive {
+    const char *name; /* with the mark that follows it */
+    void (*parse)(reader *r, const char *value);
+    size_t offset;
+} directive;
+
+static const directive directives[] = {
+    {"C:", parse_client, 0},
+    {"C>", parse_client_raw, 0},
+    {"C!", parse_client_event, 0},
+    {"S:", parse_peer, 0},
+    {"S>", parse_peer_raw, 0},
+    {"S!", parse_peer_event, 0},
+    {"call:", parse_call, 0},
+    {"result:", parse_result, 0},
+    {"list:", parse_list, 0},
+    {"log:", parse_log, 0},
+    {"server:", set_text, offsetof(transcript, server)},
+    {"user:", set_text, offsetof(transcript, user)},
+    {"password:", set_text, offsetof(transcript, password)},
+    {"secure:", set_number, offsetof(transcript, secure)},
+    {"verify:", set_number, offsetof(transcript, verify)},
+    {"refuse_cleartext:", set_number, offsetof(transcript, refuse_cleartext)},
+    {"at_once:", set_number, offsetof(transcript, at_once)},
+    {"opened:", set_number, offsetof(transcript, opened)},
+    {"list_size:", set_number, offsetof(transcript, list_size)},
+    {"max_reply:", set_number, offsetof(transcript, max_reply)},
+    {"truncated:", set_step_number, offsetof(step, truncated)},
+    {"open:", set_step_number, offsetof(step, open)},
+    {"over:", set_step_number, offsetof(step, over)},
+    {"said:", set_answer, SAID},
+    {"code:", set_answer, CODE},
+    {"mechanism:", set_answer, MECHANISM},
+    {"answer:", set_answer, ANSWER},
+    {"phase:", set_answer, PHASE},
+};
+
+static void parse_line(reader *r, const char *line)
+{
+    for (size_t i = 0; i < sizeof directives / sizeof directives[0]; i++) {
+        size_t length = strlen(directives[i].name);
+
+        if (strncmp(line, directives[i].name, length) == 0 && (line[length] == ' ' || line[length] == '\0')) {
+            r->offset = directives[i].offset;
+            directives[i].parse(r, line + length + (line[length] == ' '));
+            return;
+        }
+    }
+    bad_transcript(r, "unknown directive", line);
+}
+
+/* ---- what must stay secret ---- */
+
+static void add_secret(reader *r, const char *bytes, size_t count)
+{
+    text secret = {0, count};
+    char *copy = 0;
+
+    if (count < 4) /* too short to be told from chance */
+        return;
+    if (r->t->secret_count == MAX_SECRETS)
+        bad_transcript(r, "too many secrets", "");
+    copy = allot(r, count);
+    memcpy(copy, bytes, count);
+    secret.bytes = copy;
+    r->t->secrets[r->t->secret_count++] = secret;
+}
+
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static size_t to_base64(const char *from, size_t count, char *to)
+{
+    size_t made = 0;
+
+    for (size_t i = 0; i < count; i += 3) {
+        unsigned long bits = 0;
+
+        for (size_t k = 0; k < 3; k++)
+            bits = bits << 8 | (i + k < count ? (unsigned char)from[i + k] : 0u);
+        for (size_t k = 0; k < 4; k++)
+            to[made++] = i + k > count ? '=' : base64_digits[bits >> (18 - 6 * k) & 63];
+    }
+    return made;
+}
+
+/* Decodes what stands before the first character that is no base64. */
+static size_t from_base64(const char *from, size_t count, char *to)
+{
+    size_t made = 0;
+    unsigned long bits = 0;
+    unsigned have = 0;
+
+    for (; count && *from && strchr(base64_digits, *from); count--, from++) {
+        bits = bits << 6 | (unsigned long)(strchr(base64_digits, *from) - base64_digits);
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            to[made++] = (char)(bits >> have & 0xff);
+        }
+    }
+    return made;
+}
+
+static size_t to_hex(const char *from, size_t count, char *to)
+{
+    for (size_t i = 0; i < count; i++) {
+        to[2 * i] = "0123456789abcdef"[(unsigned char)from[i] >> 4];
+        to[2 * i + 1] = "0123456789abcdef"[(unsigned char)from[i] & 15];
+    }
+    return 2 * count;
+}
+
+static size_t to_quoted(const char *from, size_t count, char *to)
+{
+    size_t made = 0;
+
+    for (; count; count--, from++) {
+        if (*from == '"' || *from == '\\')
+            to[made++] = '\\';
+        to[made++] = *from;
+    }
+    return made;
+}
+
+/* A line of the client that is base64 of "user SP digest" is the CRAM-MD5 response, RFC 2195. */
+static void add_response_secrets(reader *r, const segment *s)
+{
+    char plain[1024];
+    size_t user = strlen(r->t->user), count = 0;
+
+    if (s->data.count < 4 || s->data.count > sizeof plain)
+        return;
+    count = from_base64(s->data.bytes, s->data.count - 2, plain);
+    if (count != user + 33 || memcmp(plain, r->t->user, user) != 0 || plain[user] != ' ')
+        return;
+    add_secret(r, s->data.bytes, s->data.count - 2);
+    add_secret(r, plain + user + 1, 32);
+}
+
+static void collect_secrets(reader *r)
+{
+    char other[1024];
+    const char *password = r->t->password;
+    size_t count = strlen(password);
+
+    if (count <= 255) {
+        add_secret(r, password, count);
+        add_secret(r, other, to_base64(password, count, other));
+        add_secret(r, other, to_hex(password, count, other));
+        add_secret(r, other, to_quoted(password, count, other));
+    }
+    for (size_t i = 0; i < r->t->client_count; i++)
+        add_response_secrets(r, &r->t->client[i]);
+}
+
+static char *read_whole(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    char *bytes = malloc(65536);
+    size_t count = 0;
+
+    assert_non_null(bytes);
+    if (!file)
+        fail_msg("%s: cannot be opened", path);
+    else {
+        count = fread(bytes, 1, 65535, file);
+        fclose(file);
+    }
+    assert_true(count < 65535);
+    bytes[count] = '\0';
+    return bytes;
+}
+
+static void load(transcript *t, const char *path)
+{
+    reader r = {0, 0, 0, 0};
+    char *bytes = read_whole(path);
+    char *line = bytes;
+
+    memset(t, 0, offsetof(transcript, arena));
+    t->arena_used = 0;
+    t->server = "imap.example.org";
+    t->user = "joe";
+    t->password = "Xyzzy-42";
+    t->opened = 1;
+    t->list_size = 16384;
+    r.t = t;
+    r.file = path;
+    while (*line) {
+        char *next = line + strcspn(line, "\n");
+
+        r.line++;
+        if (*next)
+            *next++ = '\0';
+        if (r.line == 1 && strncmp(line, "# ", 2) != 0)
+            bad_transcript(&r, "the first line is not the comment that says what is proved", line);
+        if (*line != '#' && *line != '\0')
+            parse_line(&r, line);
+        line = next;
+    }
+    free(bytes);
+    last_step(&r);
+    for (size_t i = 0; i < t->step_count; i++) {
+        r.line = t->steps[i].line;
+        if (!t->steps[i].has_result && t->steps[i].what != CLOSE)
+            bad_transcript(&r, "call without a result", "");
+    }
+    collect_secrets(&r);
+}
+
+/* ---- one replay ------------------------------------------------------------------------------------ */
+
+/* What may go wrong from outside, in the k-th call of the kind. */
+enum { NO_FAULT, TRANSPORT_FAILS, TRANSPORT_RETURNS_0, LOG_CANCELS, RESPONSE_CANCELS, FAULTS };
+
+/* One way to replay. */
+typedef struct way {
+    size_t read_chunk, write_chunk;
+    size_t split;    /* no read crosses this place in the server's bytes; 0: none */
+    int wants;       /* this often would-block before each open, read and write */
+    int split_wants; /* would-block at the split */
+    int nonblocking;
+    int bare; /* no list and no log are given */
+    int fault, fault_at;
+} way;
+
+/* The wire with the server at its other end; also what the callbacks saw. */
+typedef struct wire {
+    const transcript *t;
+    const char *file;
+    way w;
+    size_t client_segment, client_offset; /* up to here the client has sent what it should */
+    size_t peer_segment, peer_offset, received;
+    size_t streamed; /* how much of `received` came through on_response */
+    unsigned long literal;
+    int step;
+    int fault_calls, fault_result; /* calls of the kind that will fail; what must come of it, 0 before */
+    char *spoiled;                 /* the library's memory that it must not touch now */
+    size_t spoiled_count;
+    int opens, closes, wanted, stalls, split_done;
+    size_t tls_record, tls_header; /* of the record that the client is sending: bytes to come; bytes of its header */
+    unsigned char tls_type, tls_length;
+    uint32_t now;
+    int logging; /* in the middle of a log line */
+    char *log;   /* joined log lines, '\n' behind each */
+    size_t log_used;
+    char failure[600];
+} wire;
+
+static char reference[RECORD_SIZE], record[RECORD_SIZE], log_lines[RECORD_SIZE];
+static size_t reference_used, record_used;
+
+/* The first failure counts. The library goes on with an error, so that it can be reported from outside. */
+static int broken(wire *v, int line, const char *what)
+{
+    if (v->failure[0] == '\0') {
+        snprintf(v->failure, sizeof v->failure,
+                 "%s:%d: %s (read %zu, write %zu, split %zu, wants %d, %s%s; client segment %zu+%zu, server %zu)",
+                 v->file, line, what, v->w.read_chunk, v->w.write_chunk, v->w.split, v->w.wants,
+                 v->w.nonblocking ? "non-blocking" : "blocking", v->w.bare ? ", bare" : "", v->client_segment,
+                 v->client_offset, v->received);
+    }
+    return IMAPCONNECT_E_TRANSPORT;
+}
+
+static int current_line(const wire *v)
+{
+    return v->t->steps[v->step].line;
+}
+
+/* True when would-block is due: it comes `wants` times, then progress once. */
+static int blocks(wire *v)
+{
+    if (v->wanted < v->w.wants) {
+        v->wanted++;
+        return 1;
+    }
+    v->wanted = 0;
+    return 0;
+}
+
+/* True when this call of that kind is the one that fails, and then the call of the library must return `result`. */
+static int fails(wire *v, int fault, int result)
+{
+    if (v->w.fault != fault || ++v->fault_calls != v->w.fault_at)
+        return 0;
+    v->fault_result = result;
+    return 1;
+}
+
+static int wire_open(void *context, const char *host, uint16_t port, uint32_t *milliseconds)
+{
+    wire *v = context;
+
+    (void)milliseconds;
+    v->opens = 1;
+    if (v->closes)
+        return broken(v, current_line(v), "opened after close");
+    if (strcmp(host, "imap.example.org") != 0 || port != (v->t->secure == 1 ? 993 : 143))
+        return broken(v, current_line(v), "opened to the wrong place");
+    if (fails(v, TRANSPORT_FAILS, IMAPCONNECT_E_RESET))
+        return IMAPCONNECT_E_RESET;
+    return blocks(v) ? IMAPCONNECT_WANT_WRITE : SOCKET;
+}
+
+/* The server's segment that can be read now, or 0. It must not come before its place in the dialogue. */
+static const segment *readable(const wire *v)
+{
+    const segment *s = &v->t->peer[v->peer_segment];
+
+    if (v->peer_segment == v->t->peer_count)
+        return 0;
+    return s->after <= v->client_segment && s->step <= v->step ? s : 0;
+}
+
+/* A read in vain. A session that only waits must run into its time limit: the clock goes on by itself. */
+static int nothing_there(wire *v)
+{
+    v->stalls++;
+    if (v->stalls > PATIENCE)
+        v->now += 10000;
+    if (v->stalls > TURN_LIMIT)
+        return broken(v, current_line(v), "the session waits for ever");
+    return IMAPCONNECT_WANT_READ;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A page that cannot be touched follows each of these. */
+static char *flush_input, *flush_list, *flush_session;
+
+#define INPUT_SIZE 65536u
+#define LIST_SIZE  131072
+
+/* Copies what is readable, over the borders of segments, to where it ends flush against a forbidden page, and
+   from there to the library. */
+static size_t copy_input(wire *v, char *to, size_t count)
+{
+    char *from = flush_input - count;
+    size_t made = 0;
+    const segment *s = 0;
+
+    while (made < count && (s = readable(v)) != 0 && s->kind == BYTES) {
+        size_t n = smaller(count - made, s->data.count - v->peer_offset);
+
+        memcpy(from + made, s->data.bytes + v->peer_offset, n);
+        made += n;
+        v->peer_offset += n;
+        if (v->peer_offset == s->data.count) {
+            v->peer_offset = 0;
+            v->peer_segment++;
+        }
+    }
+    memmove(flush_input - made, from, made);
+    memcpy(to, flush_input - made, made);
+    return made;
+}
+
+/* The library must not look behind what it was given: the rest of its buffer holds tempting lines, and with
+   AddressSanitizer it may not be touched until the next callback. */
+static void spoil(wire *v, char *bytes, size_t count)
+{
+    static const char bait[] = "\r\na1 OK x\r\na2 OK x\r\n+ YQ==\r\n* BYE x\r\n";
+
+    for (size_t i = 0; i < count; i++)
+        bytes[i] = bait[i % (sizeof bait - 1)];
+#ifdef __SANITIZE_ADDRESS__
+    ASAN_POISON_MEMORY_REGION(bytes, count);
+#endif
+    v->spoiled = bytes;
+    v->spoiled_count = count;
+}
+
+static void unspoil(wire *v)
+{
+#ifdef __SANITIZE_ADDRESS__
+    ASAN_UNPOISON_MEMORY_REGION(v->spoiled, v->spoiled_count);
+#endif
+    v->spoiled_count = 0;
+}
+
+/* Read and write fail alike: with a code of the table, or with the 0 that is forbidden. Returns 1 when it is due. */
+static int moves_nothing(wire *v, int *result)
+{
+    *result = IMAPCONNECT_E_RESET;
+    if (v->fault_result != 0 && !v->t->has_tls) /* TLS may send its alert */
+        return broken(v, current_line(v), "reads or writes after a fatal error") < 0;
+    if (fails(v, TRANSPORT_FAILS, IMAPCONNECT_E_RESET))
+        return 1;
+    *result = 0;
+    return fails(v, TRANSPORT_RETURNS_0, IMAPCONNECT_E_TRANSPORT);
+}
+
+static int wire_read(void *context, void *bytes, size_t count)
+{
+    wire *v = context;
+    const segment *s = readable(v);
+    size_t limit = smaller(smaller(count, v->w.read_chunk), INPUT_SIZE);
+    size_t made = 0;
+    int result = 0;
+
+    unspoil(v);
+    if (moves_nothing(v, &result))
+        return result;
+    if (v->opens != 1 || v->closes)
+        return broken(v, current_line(v), "read without a connection");
+    if (count == 0)
+        return broken(v, current_line(v), "read of nothing");
+    if (!s)
+        return nothing_there(v);
+    if (!v->t->at_once && blocks(v))
+        return IMAPCONNECT_WANT_READ;
+    if (s->kind != BYTES)
+        return s->kind == END ? IMAPCONNECT_CLOSED : IMAPCONNECT_E_RESET;
+    if (v->received < v->w.split)
+        limit = smaller(limit, v->w.split - v->received);
+    else if (v->received == v->w.split && v->w.split_wants && !v->split_done && !v->t->at_once) {
+        v->split_done = 1;
+        return IMAPCONNECT_WANT_READ;
+    }
+    made = copy_input(v, bytes, limit);
+    v->received += made;
+    v->stalls = 0;
+    spoil(v, (char *)bytes + made, count - made);
+    return (int)made;
+}
+
+/* One byte of TLS from the client. The first record must be a handshake record, any further one an alert;
+   RFC 8446 section 5.1. Returns 0 when it is neither. */
+static int accept_tls(wire *v, unsigned char c, int first)
+{
+    if (v->tls_record > 0) {
+        v->tls_record--;
+    } else {
+        switch (v->tls_header++) {
+        case 0:
+            v->tls_type = c;
+            return c == (first ? 0x16 : 0x15);
+        case 1:
+            return c == 0x03;
+        case 3:
+            v->tls_length = c;
+            return 1;
+        case 4:
+            v->tls_record = (size_t)v->tls_length << 8 | c;
+            v->tls_header = 0;
+            return v->tls_record > 0;
+        default:
+            return 1;
+        }
+    }
+    if (v->tls_record == 0 && first)
+        v->client_segment++;
+    return 1;
+}
+
+static int accept_byte(wire *v, unsigned char c)
+{
+    const segment *s = &v->t->client[v->client_segment];
+    int over = v->client_segment == v->t->client_count;
+
+    if (over && v->t->has_tls && v->client_segment && s[-1].kind == TLS)
+        return accept_tls(v, c, 0) ? 0 : broken(v, s[-1].line, "plain bytes after the ClientHello");
+    if (over || s->step > v->step)
+        return broken(v, current_line(v), "sent more than it should");
+    if (s->kind == TLS)
+        return accept_tls(v, c, 1) ? 0 : broken(v, s->line, "not a ClientHello");
+    if ((unsigned char)s->data.bytes[v->client_offset] != c)
+        return broken(v, s->line, "sent something else");
+    if (++v->client_offset == s->data.count) {
+        v->client_offset = 0;
+        v->client_segment++;
+    }
+    return 0;
+}
+
+/* A client must read what is there before it sends a command, or it takes an early answer for an answer. */
+static int sends_too_early(const wire *v)
+{
+    const segment *s = &v->t->client[v->client_segment];
+
+    if (v->client_segment == v->t->client_count || v->client_offset || s->kind == TLS || v->w.wants ||
+        v->w.split_wants)
+        return 0;
+    return v->received < s->after;
+}
+
+static int wire_write(void *context, const void *bytes, size_t count)
+{
+    wire *v = context;
+    const unsigned char *from = bytes;
+    size_t n = smaller(count, v->w.write_chunk);
+    int result = 0;
+
+    unspoil(v);
+    if (moves_nothing(v, &result))
+        return result;
+    if (v->opens != 1 || v->closes)
+        return broken(v, current_line(v), "write without a connection");
+    if (count == 0)
+        return broken(v, current_line(v), "write of nothing");
+    if (blocks(v))
+        return IMAPCONNECT_WANT_WRITE;
+    if (sends_too_early(v))
+        return broken(v, v->t->client[v->client_segment].line, "sent before it had read what was there");
+    for (size_t i = 0; i < n; i++) {
+        if (accept_byte(v, from[i]) < 0)
+            return IMAPCONNECT_E_TRANSPORT;
+    }
+    v->stalls = 0;
+    return (int)n;
+}
+
+static void wire_close(void *context)
+{
+    wire *v = context;
+
+    unspoil(v);
+    if (v->opens != 1)
+        broken(v, current_line(v), "closed without open");
+    if (++v->closes != 1)
+        broken(v, current_line(v), "closed twice");
+}
+
+static uint32_t wire_clock(void *user)
+{
+    unspoil(user);
+    return ((wire *)user)->now;
+}
+
+/* ---- what the callbacks and the list must show ---- */
+
+static int find_secret(const transcript *t, const char *bytes, size_t count)
+{
+    for (size_t i = 0; i < t->secret_count; i++) {
+        const text *secret = &t->secrets[i];
+
+        for (size_t k = 0; k + secret->count <= count; k++) {
+            if (bytes[k] == secret->bytes[0] && memcmp(bytes + k, secret->bytes, secret->count) == 0)
+                return 1;
+        }
+    }
+    return 0;
+}
+
+static int on_log(void *user, int direction, const char *bytes, size_t count)
+{
+    wire *v = user;
+    int from = direction & ~IMAPCONNECT_LOG_MORE;
+    const char *mark = from == IMAPCONNECT_LOG_SENT       ? "C: "
+                       : from == IMAPCONNECT_LOG_RECEIVED ? "S: "
+                       : from == IMAPCONNECT_LOG_NOTE     ? "N: "
+                                                          : 0;
+
+    if (!mark || count > IMAPCONNECT_LOG_SIZE || v->log_used + count + 4 > RECORD_SIZE) {
+        broken(v, current_line(v), "bad call of the log procedure");
+        return 0;
+    }
+    if (!v->logging) {
+        memcpy(v->log + v->log_used, mark, 3);
+        v->log_used += 3;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (bytes[i] < 0x20 || bytes[i] > 0x7e)
+            broken(v, current_line(v), "the log is not printable ASCII");
+        v->log[v->log_used++] = bytes[i];
+    }
+    v->logging = (direction & IMAPCONNECT_LOG_MORE) != 0;
+    if (!v->logging)
+        v->log[v->log_used++] = '\n';
+    return fails(v, LOG_CANCELS, IMAPCONNECT_E_CANCELLED);
+}
+
+/* The byte of the dialogue at this place of the server's stream. */
+static int peer_byte(const transcript *t, size_t place)
+{
+    for (size_t i = 0; i < t->peer_count; i++) {
+        if (place < t->peer[i].data.count)
+            return (unsigned char)t->peer[i].data.bytes[place];
+        place -= t->peer[i].data.count;
+    }
+    return -1;
+}
+
+/* Every byte of every response comes once, in order, unaltered; a literal has the size that was announced. */
+static int on_response(void *user, int event, const char *bytes, size_t count)
+{
+    wire *v = user;
+    size_t n = event == IMAPCONNECT_LITERAL_BEGIN ? 2 : count;
+
+    if (event < IMAPCONNECT_LINE || event > IMAPCONNECT_RESTART)
+        broken(v, current_line(v), "unknown event");
+    if (event == IMAPCONNECT_LITERAL_BEGIN)
+        v->literal = (unsigned long)count;
+    if (event == IMAPCONNECT_LITERAL_END && v->literal != 0)
+        broken(v, current_line(v), "literal of the wrong size");
+    if (event == IMAPCONNECT_LITERAL_END || event == IMAPCONNECT_RESTART)
+        return fails(v, RESPONSE_CANCELS, IMAPCONNECT_E_CANCELLED);
+    if (event == IMAPCONNECT_LITERAL)
+        v->literal -= (unsigned long)count;
+    for (size_t i = 0; i < n; i++) {
+        if (v->streamed >= v->received || peer_byte(v->t, v->streamed) != (unsigned char)bytes[i]) {
+            broken(v, current_line(v), "on_response saw other bytes");
+            return 0;
+        }
+        v->streamed++;
+    }
+    return fails(v, RESPONSE_CANCELS, IMAPCONNECT_E_CANCELLED);
+}
+
+static void note(const char *bytes, size_t count)
+{
+    assert_true(record_used + count < RECORD_SIZE);
+    memcpy(record + record_used, bytes, count);
+    record_used += count;
+}
+
+static void note_number(const char *name, long value)
+{
+    char line[60];
+    int count = snprintf(line, sizeof line, "%s %ld\n", name, value);
+
+    note(line, (size_t)count);
+}
+
+/* The list, with '\n' behind each entry, goes to the record. */
+static void note_list(const imapconnect_list *list)
+{
+    const char *entry = 0;
+
+    note_number("entries", (long)list->count);
+    note_number("truncated", list->truncated);
+    note_number("cut", list->cut);
+    while ((entry = imapconnect_list_next(list, entry)) != 0) {
+        note(entry, strlen(entry));
+        note("\n", 1);
+    }
+}
+
+static void differs(wire *v, const step *s, const char *what, const char *expected, const char *got, size_t count)
+{
+    char message[400];
+
+    snprintf(message, sizeof message, "%s is not as expected: want '%s', got '%.*s'", what, expected,
+             (int)smaller(count, 120), got);
+    broken(v, s->line, message);
+}
+
+static void check_list(wire *v, const step *s, const imapconnect_list *list)
+{
+    const text *want = v->t->lists + s->lists;
+    const char *entry = 0;
+    size_t i = 0;
+
+    if (list->truncated != s->truncated)
+        broken(v, s->line, "the list is truncated, or should be");
+    if (find_secret(v->t, list->text, list->used))
+        broken(v, s->line, "a secret is in the list");
+    if (!s->has_list)
+        return;
+    while ((entry = imapconnect_list_next(list, entry)) != 0 && i < s->list_count) {
+        if (strcmp(entry, want[i].bytes) != 0)
+            differs(v, s, "list", want[i].bytes, entry, strlen(entry));
+        i++;
+    }
+    if (entry)
+        differs(v, s, "list", "(no more)", entry, strlen(entry));
+    if (i < s->list_count)
+        differs(v, s, "list", want[i].bytes, "(nothing)", 9);
+    if (list->count != s->list_count)
+        broken(v, s->line, "the list counts wrong");
+}
+
+static void check_log(wire *v, const step *s)
+{
+    const text *want = v->t->logs + s->logs;
+    const char *line = v->log, *end = v->log + v->log_used;
+
+    if (v->logging)
+        broken(v, s->line, "the last log line is not whole");
+    if (find_secret(v->t, v->log, v->log_used))
+        broken(v, s->line, "a secret is in the log");
+    if (!s->has_log)
+        return;
+    for (size_t i = 0; i < s->log_count; i++) {
+        const char *stop = line < end ? memchr(line, '\n', (size_t)(end - line)) : 0;
+
+        if (!stop) {
+            differs(v, s, "log", want[i].bytes, "(nothing)", 9);
+            return;
+        }
+        if ((size_t)(stop - line) != want[i].count || memcmp(line, want[i].bytes, want[i].count) != 0)
+            differs(v, s, "log", want[i].bytes, line, (size_t)(stop - line));
+        line = stop + 1;
+    }
+    if (line < end)
+        differs(v, s, "log", "(no more)", line, (size_t)(end - line));
+}
+
+static const char *const questions[QUESTIONS] = {"said", "code", "mechanism", "answer", "phase"};
+
+static void check_answers(wire *v, const step *s, const imapconnect_session *session)
+{
+    const char *got[QUESTIONS];
+
+    got[SAID] = imapconnect_server_text(session);
+    got[CODE] = imapconnect_response_code(session);
+    got[MECHANISM] = imapconnect_mechanism(session);
+    got[ANSWER] = imapconnect_answer(session);
+    got[PHASE] = imapconnect_phase(session);
+    for (int i = 0; i < QUESTIONS; i++) {
+        if (s->answers[i] && strcmp(s->answers[i], got[i]) != 0)
+            differs(v, s, questions[i], s->answers[i], got[i], strlen(got[i]));
+        note(got[i], strlen(got[i]));
+        note("\n", 1);
+    }
+}
+
+/* ---- running the calls ---- */
+
+static int start(wire *v, imapconnect_session *session, const step *s, imapconnect_list *list)
+{
+    const transcript *t = v->t;
+
+    switch (s->what) {
+    case CONNECT:
+        return imapconnect(session, t->server, t->user, t->password, v->w.bare ? 0 : on_log, list, t->secure,
+                           t->verify);
+    case NOOP:
+        return imapconnect_noop(session, list);
+    case COMMAND:
+        return imapconnect_command(session, s->argument, list);
+    case DISCONNECT:
+        return imapconnect_disconnect(session, list);
+    default:
+        imapconnect_close(session);
+        return 0;
+    }
+}
+
+static void check_wants(wire *v, const imapconnect_session *session)
+{
+    uint32_t milliseconds = 0;
+    int bits = imapconnect_wants(session, &milliseconds);
+
+    if (bits & ~(IMAPCONNECT_READABLE | IMAPCONNECT_WRITABLE))
+        broken(v, current_line(v), "wants something unknown");
+    if (bits == 0 && milliseconds > 1000)
+        broken(v, current_line(v), "wants nothing, for long");
+    if (milliseconds > 60000)
+        broken(v, current_line(v), "wants to sleep beyond its time limit");
+}
+
+static int run_call(wire *v, imapconnect_session *session, const step *s, imapconnect_list *list)
+{
+    int result = start(v, session, s, list);
+
+    for (long turns = 0; v->w.nonblocking && result == IMAPCONNECT_PENDING; turns++) {
+        check_wants(v, session);
+        if (turns > 200L * TURN_LIMIT) {
+            broken(v, s->line, "pending for ever");
+            break;
+        }
+        result = imapconnect_step(session);
+    }
+    return result;
+}
+
+static void check_result(wire *v, const step *s, int result)
+{
+    char message[120];
+
+    if (s->what == CLOSE || result == s->result)
+        return;
+    snprintf(message, sizeof message, "the result is %d (%s), not %d (%s)", result, imapconnect_code_name(result),
+             s->result, imapconnect_code_name(s->result));
+    broken(v, s->line, message);
+}
+
+/* How much of the dialogue must have passed when a call is done. */
+static void check_wire(wire *v, const step *s)
+{
+    const segment *next = &v->t->client[v->client_segment];
+
+    if (v->client_segment < v->t->client_count && next->step <= v->step)
+        broken(v, next->line, "was not sent");
+    if (s->result == 0 || s->result == SOCKET || !imapconnect_code_is_fatal(s->result))
+        note_number("streamed", (long)v->streamed);
+}
+
+/* A connect that failed is over whatever its number says; but for two, which disturb nothing. */
+static int is_over(const step *s, int result)
+{
+    if (s->what == CONNECT)
+        return result < 0 && result != IMAPCONNECT_E_BUSY && result != IMAPCONNECT_E_OPEN;
+    return s->what != DISCONNECT && s->what != CLOSE && (s->over || imapconnect_code_is_fatal(result));
+}
+
+/* After a fatal error each call returns it again and sends nothing; then closing twice is harmless. */
+static void check_end(wire *v, imapconnect_session *session, const step *last, int result)
+{
+    int line = last->line;
+
+    if (is_over(last, result)) {
+        if (imapconnect_is_open(session))
+            broken(v, line, "open after a fatal error");
+        if (imapconnect_noop(session, 0) != result || imapconnect_command(session, "CHECK", 0) != result)
+            broken(v, line, "the error does not stick");
+        if (imapconnect_disconnect(session, 0) != result)
+            broken(v, line, "disconnect does not return the error");
+    }
+    imapconnect_close(session);
+    if (imapconnect_noop(session, 0) != IMAPCONNECT_E_NOT_OPEN)
+        broken(v, line, "a closed session takes a command");
+    if (imapconnect_disconnect(session, 0) != IMAPCONNECT_E_NOT_OPEN)
+        broken(v, line, "a closed session can be disconnected");
+    imapconnect_close(session);
+    if (v->opens != v->t->opened || v->closes != v->opens)
+        broken(v, line, "not closed exactly once");
+    if (find_secret(v->t, (const char *)session, sizeof *session))
+        broken(v, line, "a secret is in the closed session");
+}
+
+/* After a fault only its result and the secrets matter. When the dialogue holds an error of its own, that may
+   have been the first. */
+static void check_fault(wire *v, const imapconnect_session *session, const step *s, int result)
+{
+    char message[120];
+    int cancelled = v->fault_result == IMAPCONNECT_E_CANCELLED && s->result < 0;
+
+    unspoil(v);
+    snprintf(message, sizeof message, "fault %d in call %d of its kind: the result is %d (%s), not %d", v->w.fault,
+             v->w.fault_at, result, imapconnect_code_name(result), v->fault_result);
+    if (v->t->has_tls ? result >= 0 : result != v->fault_result && !(cancelled && result == s->result))
+        broken(v, s->line, message);
+    if (find_secret(v->t, (const char *)session, sizeof *session))
+        broken(v, s->line, "a secret is in the session after a fault");
+    if (find_secret(v->t, v->log, v->log_used))
+        broken(v, s->line, "a secret is in the log after a fault");
+}
+
+static void check_step(wire *v, imapconnect_session *session, const step *s, imapconnect_list *list, int result)
+{
+    unspoil(v);
+    check_result(v, s, result);
+    check_wire(v, s);
+    note_number("result", result);
+    if (find_secret(v->t, (const char *)session, sizeof *session))
+        broken(v, s->line, "a secret is in the session");
+    if (s->open >= 0 && s->open != imapconnect_is_open(session))
+        broken(v, s->line, "open, or not open");
+    if (!v->w.bare && s->what != CLOSE) {
+        check_list(v, s, list);
+        check_log(v, s);
+        note_list(list);
+        note(v->log, v->log_used);
+    }
+    check_answers(v, s, session);
+}
+
+static void configure(wire *v, imapconnect_session *session)
+{
+    imapconnect_config config;
+
+    imapconnect_config_init(&config);
+    config.user = v;
+    config.clock = wire_clock;
+    config.on_response = on_response;
+    config.nonblocking = v->w.nonblocking;
+    config.refuse_cleartext = v->t->refuse_cleartext;
+    config.max_reply = (uint32_t)v->t->max_reply;
+    config.transport.context = v;
+    config.transport.open = wire_open;
+    config.transport.read = wire_read;
+    config.transport.write = wire_write;
+    config.transport.close = wire_close;
+    memset(session, 0xa5, sizeof *session);
+    assert_int_equal(imapconnect_init(session, &config), 0);
+}
+
+/* Replays the dialogue once. What came out is in `record` then. Returns whether the fault, if any, came to pass. */
+static int replay(const transcript *t, const char *file, const way *w)
+{
+    static wire v;
+    imapconnect_session *session = (void *)(flush_session - sizeof *session);
+    imapconnect_list list;
+    const step *last = 0;
+    int result = 0;
+
+    memset(&v, 0, sizeof v);
+    v.t = t;
+    v.file = file;
+    v.w = *w;
+    v.now = 0xfffff000u; /* soon to wrap */
+    v.log = log_lines;
+    record_used = 0;
+    configure(&v, session);
+    imapconnect_list_init(&list, flush_list - t->list_size, (size_t)t->list_size);
+    for (size_t i = 0; i < t->step_count && v.failure[0] == '\0' && v.fault_result == 0; i++) {
+        last = &t->steps[i];
+        v.step = (int)i;
+        v.log_used = 0;
+        v.stalls = 0;
+        result = run_call(&v, session, last, w->bare ? 0 : &list);
+        if (v.fault_result != 0)
+            check_fault(&v, session, last, result);
+        else
+            check_step(&v, session, last, &list, result);
+    }
+    if (v.failure[0] == '\0')
+        check_end(&v, session, last, result);
+    else
+        imapconnect_close(session);
+    if (v.failure[0])
+        fail_msg("%s", v.failure);
+    return v.fault_result != 0;
+}
+
+/* ---- the matrix ------------------------------------------------------------------------------------ */
+
+#define ALL ((size_t)-1)
+
+static void compare(const char *file, const way *w)
+{
+    if (w->bare)
+        return;
+    if (record_used != reference_used || memcmp(record, reference, record_used) != 0)
+        fail_msg("%s: read %zu, write %zu, split %zu, wants %d, %s: other than all at once:\n%.*s\n-- "
+                 "against --\n%.*s",
+                 file, w->read_chunk, w->write_chunk, w->split, w->wants,
+                 w->nonblocking ? "non-blocking" : "blocking", (int)record_used, record, (int)reference_used,
+                 reference);
+}
+
+static void replay_and_compare(const transcript *t, const char *file, const way *w)
+{
+    replay(t, file, w);
+    compare(file, w);
+}
+
+/* Pieces of one size, with and without would-block, both kinds of session. */
+static void replay_chunks(const transcript *t, const char *file)
+{
+    static const size_t sizes[] = {1, 2, 3, 5, 7, 11, 13, 17, 31, 64, 100, 255, 511, 512, 513, ALL};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        if (t->has_tls && sizes[i] != 1 && sizes[i] != ALL) /* a handshake costs much, and needs few */
+            continue;
+        for (int k = 0; k < 8; k++) {
+            way w = {0, 0, 0, 0, 0, 0, 0, 0, 0};
+
+            w.read_chunk = sizes[i];
+            w.write_chunk = k & 1 ? 1 : ALL;
+            w.wants = k & 2 ? 1 + (int)i % 3 : 0;
+            w.nonblocking = (k & 4) != 0;
+            replay_and_compare(t, file, &w);
+        }
+    }
+}
+
+/* One cut at every place in the server's bytes. */
+static void replay_splits(const transcript *t, const char *file)
+{
+    if (t->has_tls || t->peer_bytes > SPLIT_LIMIT)
+        return;
+    for (size_t place = 1; place < t->peer_bytes; place++) {
+        way w = {ALL, ALL, 0, 0, 0, 0, 0, 0, 0};
+
+        w.split = place;
+        replay_and_compare(t, file, &w);
+        w.split_wants = 1;
+        w.nonblocking = 1;
+        replay_and_compare(t, file, &w);
+    }
+}
+
+/* Something fails from outside: in its first call, in its second, ... until the dialogue needs no further call.
+   SECURITY.md section 3, 32. */
+static void replay_faults(const transcript *t, const char *file)
+{
+    way w = {ALL, ALL, 0, 0, 0, 0, 0, 0, 0};
+
+    for (w.fault = NO_FAULT + 1; w.fault < FAULTS; w.fault++) {
+        w.fault_at = 1;
+        while (w.fault_at < FAULT_LIMIT && replay(t, file, &w)) {
+            w.nonblocking = w.fault_at & 1;
+            w.fault_at++;
+        }
+    }
+}
+
+static void test_transcript(void **state)
+{
+    static transcript t;
+    const char *file = *state;
+    way plain = {ALL, ALL, 0, 0, 0, 0, 0, 0, 0};
+
+    load(&t, file);
+    assert_true(t.list_size <= (int)LIST_SIZE);
+    replay(&t, file, &plain);
+    memcpy(reference, record, record_used);
+    reference_used = record_used;
+    replay_chunks(&t, file);
+    replay_splits(&t, file);
+    replay_faults(&t, file);
+    plain.bare = 1;
+    replay_and_compare(&t, file, &plain);
+    plain.nonblocking = 1;
+    plain.read_chunk = 1;
+    replay_and_compare(&t, file, &plain);
+}
+
+/* ---- the files ------------------------------------------------------------------------------------- */
+
+static struct CMUnitTest tests[MAX_FILES];
+static char *names[MAX_FILES];
+static size_t name_count;
+
+/* Memory whose end is flush against a page that must not be touched. /dev/zero instead of MAP_ANONYMOUS:
+ * POSIX. */
+static char *flush_memory(int zero, size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t whole = (size + page - 1) / page * page;
+    char *memory = mmap(0, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE, zero, 0);
+
+    if (memory == MAP_FAILED || mprotect(memory + whole, page, PROT_NONE) != 0) {
+        perror("mmap");
+        exit(2);
+    }
+    return memory + whole;
+}
+
+static void make_memory(void)
+{
+    int zero = open("/dev/zero", O_RDWR);
+
+    flush_input = flush_memory(zero, INPUT_SIZE);
+    flush_list = flush_memory(zero, LIST_SIZE);
+    flush_session = flush_memory(zero, sizeof(imapconnect_session));
+    close(zero);
+}
+
+static void add_file(const char *folder, const char *name)
+{
+    size_t size = strlen(folder) + strlen(name) + 2;
+    char *path = malloc(size);
+
+    if (!path || name_count == MAX_FILES) {
+        fprintf(stderr, "too many transcripts\n");
+        exit(2);
+    }
+    snprintf(path, size, *name ? "%s/%s" : "%s%s", folder, name);
+    names[name_count++] = path;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void find_files(const char *path)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *entry = 0;
+
+    if (!folder) {
+        add_file(path, "");
+        return;
+    }
+    while ((entry = readdir(folder)) != 0) {
+        size_t length = strlen(entry->d_name);
+
+        if (length > 4 && strcmp(entry->d_name + length - 4, ".txt") == 0)
+            add_file(path, entry->d_name);
+    }
+    closedir(folder);
+    qsort(names, name_count, sizeof names[0], compare_names);
+}
+
+/* The tests are known only when the folder has been read: no TEST_MAIN here. */
+int main(int count, char **arguments)
+{
+    const char *path = getenv("TRANSCRIPTS");
+    int failed = 0;
+
+    if (count > 1)
+        path = arguments[1];
+    find_files(path ? path : "tests/transcripts");
+    for (size_t i = 0; i < name_count; i++) {
+        const char *base = strrchr(names[i], '/');
+
+        tests[i].name = base ? base + 1 : names[i];
+        tests[i].test_func = test_transcript;
+        tests[i].initial_state = names[i];
+    }
+    make_memory();
+    failed = cmocka_run_group_tests_name("transcripts", tests, 0, 0);
+    for (size_t i = 0; i < name_count; i++)
+        free(names[i]);
+    return test_report(name_count, failed);
+}
