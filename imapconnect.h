@@ -693,7 +693,8 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #define IMAPCONNECT_IMPLEMENTED
 
 /* >>ground ------------------------------------------------------------------------------------------- *
- * What the rooms stand on: headers, hooks, checks at compile time.                                       */
+ * What the rooms stand on: headers, hooks, and checks at compile time. A room calls only rooms above it,
+ * and none of them down to >>engine does any I/O, asks a clock or takes memory. */
 
 #include <string.h>
 
@@ -755,6 +756,7 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #define IMC_MAX_LINES      1024u       /* ... and lines */
 #define IMC_TLS_MAX_SILENT 131072u     /* raw bytes that TLS may take without a byte of data coming out */
 
+/* memset alone may be left out by a compiler that sees no reader: CWE-14. The empty statement reads everything. */
 static void imc_wipe(void *memory, size_t size)
 {
 #ifdef __GNUC__
@@ -768,7 +770,7 @@ static void imc_wipe(void *memory, size_t size)
 }
 
 /* >>bytes -------------------------------------------------------------------------------------------- *
- * Bytes and their number, never a terminator. Calls nothing above.                                       */
+ * Bytes and their number. Invariant: no terminator is trusted; whoever reads says how far. Calls nothing. */
 
 typedef struct imc_slice {
     const unsigned char *bytes;
@@ -780,6 +782,7 @@ static size_t imc_bytes_least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* toupper() asks the locale; IMAP does not. */
 static int imc_bytes_upper(int c)
 {
     return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
@@ -828,7 +831,8 @@ static char imc_bytes_hex(unsigned nibble)
 }
 
 /* >>codes -------------------------------------------------------------------------------------------- *
- * Numbers into names and texts, all from the one table of Part II.                                       */
+ * Numbers into names and texts, all from the one table of Part II, so that they cannot disagree. Calls
+ * nothing. */
 
 IMAPCONNECT_API int imapconnect_code_is_fatal(int code)
 {
@@ -900,7 +904,8 @@ IMAPCONNECT_API const char *imapconnect_code_name(int code)
 #endif
 
 /* >>sasl --------------------------------------------------------------------------------------------- *
- * Base64 and the payloads of mechanisms. What was secret on the stack is wiped before a return.          */
+ * Base64 and the payloads of mechanisms. Invariant: what was secret on the stack is wiped before a return.
+ * Calls >>bytes, and wolfCrypt's MD5. */
 
 /* The value of a base64 character, RFC 4648 section 4; -1 for any other. */
 static int imc_sasl_base64_value(int c)
@@ -918,6 +923,7 @@ static int imc_sasl_base64_value(int c)
 
 #ifdef IMC_HAS_CRAM_MD5
 
+/* RFC 4648 section 4, table 1. */
 static char imc_sasl_base64_digit(uint32_t value)
 {
     return "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[value & 63];
@@ -1022,7 +1028,8 @@ static size_t imc_sasl_cram_md5(char *out, size_t count, const char *username, c
 #endif
 
 /* >>names -------------------------------------------------------------------------------------------- *
- * The server's text into host and port. Nothing is looked up here.                                       */
+ * The server's text into host, port and, for a numeric address, its bytes. Invariant: a text that two
+ * programs could read in two ways is refused. Nothing is looked up here. Calls >>bytes. */
 
 /* "1.2.3.4" into four bytes. Leading zeros are refused: to some 010 is eight. Returns 4, or 0. */
 static size_t imc_names_ipv4(const char *text, size_t count, uint8_t *address)
@@ -1173,8 +1180,9 @@ static int imc_names_parse(imapconnect_server *server, const char *text, uint16_
 }
 
 /* >>lexer -------------------------------------------------------------------------------------------- *
- * Bytes into tokens, however they are cut. It holds one word and no line: a line may be of any length.
- * CRLF alone ends a line; a bare CR or LF, and NUL, are malformed (RFC 3501 section 9).                   */
+ * Bytes into tokens, however they are cut. Invariant: it holds one short word and no line, so that a line
+ * may be of any length, and every chunking of the same bytes gives the same tokens. CRLF alone ends a
+ * line; a bare CR or LF, and NUL, are malformed (RFC 3501 section 9). Calls >>bytes. */
 
 enum imc_mode {
     IMC_WORDS, /* atoms with single spaces between; the start of every line is read so */
@@ -1202,6 +1210,7 @@ enum imc_brace {
     IMC_BRACE_PLUS_CLOSED /* "{1+}": no server may say that, RFC 7888 section 3 */
 };
 
+/* The bytes of a literal, as many as are here: a message never waits to be whole. One of no bytes has an end, too. */
 static int imc_lexer_literal(imapconnect_lexer *lexer, const char **at, const char *end, imc_slice *piece)
 {
     if (lexer->number == 0) {
@@ -1276,6 +1285,7 @@ static int imc_lexer_words(imapconnect_lexer *lexer, const char **at, const char
     return IMC_SPACE;
 }
 
+/* A number that does not fit in 32 bits stays marked as one of too many digits, whatever follows. */
 static void imc_lexer_digit(imapconnect_lexer *lexer, int c)
 {
     uint32_t digit = (uint32_t)(c - '0');
@@ -1331,6 +1341,8 @@ static int imc_lexer_data(imapconnect_lexer *lexer, const char **at, const char 
     return IMC_MORE;
 }
 
+/* Text goes on to CR. LF, NUL and CR on their own are no text, RFC 3501 section 9; bytes above 0x7f are taken as
+   they come, since servers send them. */
 static int imc_lexer_text(const char **at, const char *end, imc_slice *piece)
 {
     static const char stops[] = {'\r', '\n', '\0'};
@@ -1375,8 +1387,9 @@ static int imc_lexer_next(imapconnect_lexer *lexer, const char **at, const char 
 }
 
 /* >>stream ------------------------------------------------------------------------------------------- *
- * What the server sends, on its way to the log, to the list and to the caller; what the client sends, on its way
- * to the log. Nothing here is understood, and each byte passes once.                                       */
+ * What the server sends, on its way to the log, to the list and to the caller; what the client sends, on
+ * its way to the log. Invariant: each byte passes once and in order, and nothing that is secret passes.
+ * Nothing is understood here. */
 
 /* The first error wins, and stays. */
 static void imc_engine_fail(imapconnect_engine *engine, int code)
@@ -1397,6 +1410,7 @@ static void imc_log_flush(imapconnect_engine *engine, int more)
     engine->log_used = 0;
 }
 
+/* What is not printable becomes \xNN: a log is read in a terminal, and the server must not steer that. */
 static void imc_log_byte(imapconnect_engine *engine, unsigned char c)
 {
     int plain = c >= 0x20 && c < 0x7f;
@@ -1435,6 +1449,7 @@ static void imc_log_end(imapconnect_engine *engine)
         imc_log_flush(engine, 0);
 }
 
+/* A remark of our own, in ASCII. */
 static void imc_log_note(imapconnect_engine *engine, const char *text)
 {
     imc_log_put(engine, IMAPCONNECT_LOG_NOTE, text, imc_bytes_length(text, 200));
@@ -1449,6 +1464,8 @@ static void imc_list_clear(imapconnect_list *list)
     list->truncated = list->cut = list->unfinished = 0;
 }
 
+/* Appends to the entry that is open, or opens one. Where it does not fit it is cut, and nothing is stored behind it:
+   a list with holes would lie about the order. */
 static void imc_list_put(imapconnect_list *list, const char *bytes, size_t count)
 {
     size_t fits;
@@ -1506,6 +1523,7 @@ static void imc_stream_line(imapconnect_engine *engine, const char *from, const 
     imc_stream(engine, IMAPCONNECT_LINE, from, (size_t)(to - from));
 }
 
+/* The response is whole. */
 static void imc_stream_line_end(imapconnect_engine *engine)
 {
     if (engine->list != 0)
@@ -1514,12 +1532,14 @@ static void imc_stream_line_end(imapconnect_engine *engine)
     imc_stream(engine, IMAPCONNECT_LINE_END, "\r\n", 2);
 }
 
+/* In the log a literal ends the line; what follows it is a line of its own. In the list the entry goes on. */
 static void imc_stream_literal_begin(imapconnect_engine *engine)
 {
     imc_log_end(engine);
     imc_stream(engine, IMAPCONNECT_LITERAL_BEGIN, "\r\n", engine->reader.lexer.number);
 }
 
+/* Bytes of a literal extend the time limit, since a long message may take as long as it takes: SPEC.md section 1. */
 static void imc_stream_literal(imapconnect_engine *engine, const imc_slice *piece)
 {
     engine->progress = 1;
@@ -1527,7 +1547,8 @@ static void imc_stream_literal(imapconnect_engine *engine, const imc_slice *piec
 }
 
 /* >>responses ---------------------------------------------------------------------------------------- *
- * Tokens into events, one for each line. What an event means is decided in the engine.                   */
+ * Tokens into events, one for each line. Invariant: what is kept of a line has a fixed size, and what does
+ * not fit is never taken for something that does. What an event means is decided in >>engine. */
 
 enum imc_event {
     IMC_SAW_NOTHING,
@@ -1725,6 +1746,7 @@ static size_t imc_responses_text_step(imapconnect_reader *reader, const char *by
     }
 }
 
+/* Steps through a piece of text; every chunking takes the same steps. */
 static void imc_responses_text(imapconnect_reader *reader, const imc_slice *piece, char *out)
 {
     const char *bytes = (const char *)piece->bytes;
@@ -1741,6 +1763,7 @@ static int imc_responses_is_new_line(const imapconnect_reader *reader)
     return reader->position == IMC_AT_FIRST && reader->lexer.length == 0;
 }
 
+/* Until its words say otherwise a line is garbage. */
 static void imc_responses_begin_line(imapconnect_reader *reader)
 {
     reader->position = IMC_AT_FIRST;
@@ -1758,6 +1781,7 @@ static void imc_responses_begin_text(imapconnect_reader *reader)
     reader->code[0] = reader->text[0] = '\0';
 }
 
+/* The first word: "*", "+" or a tag. */
 static int imc_responses_first(imapconnect_reader *reader)
 {
     const imapconnect_lexer *lexer = &reader->lexer;
@@ -1781,6 +1805,8 @@ static int imc_responses_first(imapconnect_reader *reader)
     return IMC_SAW_NOTHING;
 }
 
+/* The second word: a status, a capability list, or the name or number of a response that is not read here. A tag is
+   followed by OK, NO or BAD, and nothing else: RFC 3501 section 7.1. */
 static int imc_responses_second(imapconnect_reader *reader)
 {
     imapconnect_lexer *lexer = &reader->lexer;
@@ -1820,6 +1846,7 @@ static int imc_responses_word(imapconnect_reader *reader)
     }
 }
 
+/* One space stands between two words. An atom list may have more: some servers do that, and it means nothing. */
 static int imc_responses_space(imapconnect_reader *reader)
 {
     if (reader->position == IMC_AT_FIRST_SPACE) {
@@ -1905,7 +1932,8 @@ static int imc_responses_next(imapconnect_engine *engine, const char **at, const
 
 /* >>commands ----------------------------------------------------------------------------------------- *
  * A command into the transmit buffer, as far as it fits, and into the log with *** for what is secret.
- * The caller's texts are read where they are, and copied nowhere else.                                    */
+ * Invariant: the caller's texts are read where they are, and a secret is copied nowhere but into the
+ * buffer, which is wiped once sent. */
 
 enum imc_kind {
     IMC_RAW,    /* goes as it is */
@@ -1926,6 +1954,7 @@ static int imc_commands_is_line(const char *text, size_t count)
     return 1;
 }
 
+/* A quoted string holds 7-bit bytes alone, RFC 3501 section 9: TEXT-CHAR. */
 static int imc_commands_is_ascii(const char *text, size_t count)
 {
     size_t i;
@@ -1949,11 +1978,13 @@ static void imc_commands_show(imapconnect_engine *engine, const char *bytes, siz
     imc_log_put(engine, IMAPCONNECT_LOG_SENT, bytes, count);
 }
 
+/* Three stars, however long the secret is. */
 static void imc_commands_mask(imapconnect_engine *engine)
 {
     imc_log_put(engine, IMAPCONNECT_LOG_SENT, "***", 3);
 }
 
+/* Every line that leaves ends here. */
 static void imc_commands_line_end(imapconnect_engine *engine)
 {
     imc_commands_put(&engine->writer, "\r\n", 2);
@@ -1979,6 +2010,7 @@ static void imc_commands_open_literal(imapconnect_engine *engine, const imapconn
     writer->waiting = 1;
 }
 
+/* Begins a piece: a space, and how its bytes are going to be sent. */
 static void imc_commands_open(imapconnect_engine *engine, const imapconnect_piece *piece)
 {
     imapconnect_writer *writer = &engine->writer;
@@ -2023,6 +2055,7 @@ static void imc_commands_bytes(imapconnect_engine *engine, const imapconnect_pie
     writer->offset += count;
 }
 
+/* Ends a piece, and with the last one the command. */
 static void imc_commands_close(imapconnect_engine *engine, const imapconnect_piece *piece)
 {
     imapconnect_writer *writer = &engine->writer;
@@ -2109,8 +2142,9 @@ static int imc_commands_check(const char *text, size_t count)
 }
 
 /* >>engine ------------------------------------------------------------------------------------------- *
- * The protocol. All that changes the state stands in this room, and its table says when. It does not know who
- * calls: no I/O, no clock, no memory of its own.                                                           */
+ * The protocol. Two rules: all that changes the state stands in this room, and its table says when; it
+ * does not know who calls, so there is no I/O, no clock, and no memory of its own. Invariant: the first
+ * error stays, and nothing is written after it. */
 
 enum imc_state {
     IMC_ANY, /* in the table; of a session: closed */
@@ -2260,6 +2294,7 @@ static void imc_engine_ignore(imapconnect_engine *engine, int code)
     (void)code;
 }
 
+/* The greeting may list the capabilities, RFC 3501 section 7.1; then they are not asked for. */
 static void imc_engine_greeted(imapconnect_engine *engine, int code)
 {
     (void)code;
@@ -2295,6 +2330,7 @@ static void imc_engine_offered(imapconnect_engine *engine, int code)
         engine->offered = engine->reader.listed;
 }
 
+/* OK to CAPABILITY without a list is no answer. */
 static void imc_engine_capable(imapconnect_engine *engine, int code)
 {
     if (engine->capabilities == 0)
@@ -2312,6 +2348,8 @@ static void imc_engine_secure(imapconnect_engine *engine, int code)
     engine->step++;
 }
 
+/* A line that is just "*" cancels the exchange, RFC 3501 section 6.2.2. The server answers it with BAD, and
+   LOGIN may follow. */
 static void imc_engine_give_up(imapconnect_engine *engine, int code)
 {
     engine->login_error = (int16_t)code;
@@ -2381,24 +2419,28 @@ static void imc_engine_refused(imapconnect_engine *engine, int code)
     imc_engine_log_in(engine);
 }
 
+/* OK: the command is done. */
 static void imc_engine_answered(imapconnect_engine *engine, int code)
 {
     (void)code;
     imc_engine_finish(engine, IMAPCONNECT_OK);
 }
 
+/* NO: the session goes on. */
 static void imc_engine_answered_no(imapconnect_engine *engine, int code)
 {
     (void)code;
     imc_engine_finish(engine, engine->command->no);
 }
 
+/* BAD: so it does, though the server did not understand. */
 static void imc_engine_answered_bad(imapconnect_engine *engine, int code)
 {
     (void)code;
     imc_engine_finish(engine, engine->command->bad);
 }
 
+/* A "+" asks for more, and there is no more: who went on now would send the next command as data. */
 static void imc_engine_not_expected(imapconnect_engine *engine, int code)
 {
     (void)code;
@@ -2479,6 +2521,7 @@ static int imc_engine_too_early(const imapconnect_engine *engine, int saw)
     return saw == IMC_SAW_CONTINUATION ? IMAPCONNECT_E_RESPONSE : IMAPCONNECT_E_TAG;
 }
 
+/* One event, one row, one action. */
 static void imc_engine_dispatch(imapconnect_engine *engine, int saw)
 {
     int early = imc_engine_too_early(engine, saw);
@@ -2572,7 +2615,8 @@ static void imc_engine_call(imapconnect_engine *engine, const struct imc_command
 }
 
 /* >>sockets ------------------------------------------------------------------------------------------ *
- * The platform's transport and clock. POSIX; Winsock's place is beside it.                                 */
+ * The platform's transport and clock: POSIX; Winsock's place is beside it. Invariant: nothing blocks but
+ * the look-up of a name and `wait`, and each descriptor is closed once. */
 
 #ifndef IMAPCONNECT_NO_SOCKETS
 
@@ -2582,6 +2626,7 @@ static void imc_engine_call(imapconnect_engine *engine, const struct imc_command
 #define IMC_SEND_FLAGS 0
 #endif
 
+/* CLOCK_MONOTONIC: a clock that is set meanwhile must not end a session, nor keep it for ever. */
 static uint32_t imc_sockets_clock(void *user)
 {
     struct timespec now;
@@ -2734,6 +2779,7 @@ static int imc_sockets_check(imapconnect_sockets *sockets, uint32_t milliseconds
     return number == 0 ? 1 : imc_sockets_error(sockets, number);
 }
 
+/* Gives up the present address. */
 static void imc_sockets_drop(imapconnect_sockets *sockets)
 {
     if (sockets->fd >= 0)
@@ -2790,6 +2836,7 @@ static int imc_sockets_read(void *context, void *bytes, size_t count)
     return errno == EAGAIN || errno == EWOULDBLOCK ? IMAPCONNECT_WANT_READ : imc_sockets_error(sockets, errno);
 }
 
+/* After a write the answer cannot be there yet: the next read says so without asking. */
 static int imc_sockets_write(void *context, const void *bytes, size_t count)
 {
     imapconnect_sockets *sockets = (imapconnect_sockets *)context;
@@ -2804,6 +2851,7 @@ static int imc_sockets_write(void *context, const void *bytes, size_t count)
     return errno == EAGAIN || errno == EWOULDBLOCK ? IMAPCONNECT_WANT_WRITE : imc_sockets_error(sockets, errno);
 }
 
+/* poll() and not select(): a descriptor above 1023 would write behind select's set. */
 static int imc_sockets_wait(void *context, int what, uint32_t milliseconds)
 {
     imapconnect_sockets *sockets = (imapconnect_sockets *)context;
@@ -2854,8 +2902,10 @@ static void imc_sockets_default(imapconnect_session *session)
 #endif
 
 /* >>x509 --------------------------------------------------------------------------------------------- *
- * What a certificate says of its names and its signature, read from its DER. wolfSSL verifies the chain; this looks at
- * what it gets wrong: names by their type, addresses as bytes, and the age of the signature's hash.         */
+ * What a certificate says of its names and its signature, read from its DER. wolfSSL verifies the chain;
+ * this looks at what it gets wrong: names by their type, addresses as bytes, and the strength of the
+ * signature's hash. Invariant: no byte is read behind the certificate, and what is malformed proves
+ * nothing. */
 
 #ifndef IMAPCONNECT_NO_TLS
 
@@ -2919,6 +2969,7 @@ typedef struct imc_certificate {
     imc_slice extensions;
 } imc_certificate;
 
+/* Certificate and TBSCertificate, RFC 5280 section 4.1; the fields in their order, the optional ones skipped. */
 static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_certificate *certificate)
 {
     imc_slice rest, body, skipped;
@@ -2994,6 +3045,7 @@ static int imc_tls_pss_is_strong(imc_slice *algorithm)
     return memcmp(oid.bytes, "\x60\x86\x48\x01\x65\x03\x04\x02", 8) == 0 && oid.bytes[8] >= 1 && oid.bytes[8] <= 3;
 }
 
+/* SHA-1 and MD5 can be made to collide: a certificate signed with one of them may be a forgery of a good one. */
 static int imc_tls_signature_is_strong(const imc_certificate *certificate)
 {
     imc_slice algorithm = certificate->algorithm, oid;
@@ -3036,6 +3088,8 @@ static size_t imc_tls_host_length(const imapconnect_server *server)
     return server->length - (server->host[server->length - 1] == '.' ? 1u : 0u);
 }
 
+/* Does one of the names fit? Addresses are compared as bytes: as text "127.0.0.1" would match a dNSName, and ::1 no
+   other way to write it. */
 static int imc_tls_is_named(const imc_certificate *certificate, const imapconnect_server *server)
 {
     imc_slice names, name;
@@ -3057,8 +3111,9 @@ static int imc_tls_is_named(const imc_certificate *certificate, const imapconnec
 #endif
 
 /* >>wolfssl ------------------------------------------------------------------------------------------ *
- * TLS as a transport over a transport. No other room knows wolfSSL. All policy is set on the WOLFSSL object, so
- * that a shared context cannot weaken it, and is checked again after the handshake.                         */
+ * TLS as a transport over a transport; no other room knows wolfSSL. Invariant: all policy is set on the
+ * WOLFSSL object, where a shared context cannot weaken it, and what was agreed is checked again after the
+ * handshake. */
 
 #ifndef IMAPCONNECT_NO_TLS
 
@@ -3084,6 +3139,7 @@ static const char imc_tls_suites[] =
 #undef IMC_TLS_SUITE
     ;
 
+/* What was negotiated is looked up by its number, not by its name. */
 static int imc_tls_allows_suite(int suite)
 {
     switch (suite) {
@@ -3150,6 +3206,7 @@ static int imc_tls_verify(int trusted, WOLFSSL_X509_STORE_CTX *store)
 
 /* -- the transport below, as wolfSSL sees it -- */
 
+/* A number of bytes, or the code that wolfSSL understands; never 0, which it would take for "try again" for ever. */
 static int imc_tls_from_below(imapconnect_tls *tls, int moved, int asked)
 {
     if (moved > 0)
@@ -3247,6 +3304,7 @@ static int imc_tls_load_path(imapconnect_tls *tls, const char *path)
 
 #endif
 
+/* Where the certificates of the system are is wolfSSL's business. */
 static int imc_tls_load_system(imapconnect_tls *tls)
 {
 #ifdef WOLFSSL_SYS_CA_CERTS
@@ -3257,6 +3315,7 @@ static int imc_tls_load_system(imapconnect_tls *tls)
     return IMAPCONNECT_E_NO_CA;
 }
 
+/* The first of buffer, path and system that is configured. */
 static int imc_tls_load(imapconnect_tls *tls, const imapconnect_config *config)
 {
     int format = config->ca_format == IMAPCONNECT_DER ? WOLFSSL_FILETYPE_ASN1 : WOLFSSL_FILETYPE_PEM;
@@ -3351,6 +3410,7 @@ static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *
     return imc_tls_agreed(tls);
 }
 
+/* Bytes of data, WANT, IMAPCONNECT_CLOSED after close_notify, or an error. */
 static int imc_tls_read(imapconnect_tls *tls, void *bytes, size_t count)
 {
     int got;
@@ -3380,6 +3440,7 @@ static void imc_tls_shutdown(imapconnect_tls *tls)
         (void)wolfSSL_shutdown(tls->ssl);
 }
 
+/* Each object once. The context is left alone when it is the caller's. */
 static void imc_tls_free(imapconnect_tls *tls)
 {
     if (tls->ssl != 0)
@@ -3450,8 +3511,8 @@ static const char *imc_tls_describe(const imapconnect_tls *tls)
 #endif
 
 /* >>session ------------------------------------------------------------------------------------------ *
- * Moves bytes between the transport and the engine, and keeps the time. One loop serves blocking and
- * non-blocking sessions. Every way out of an error goes through imc_session_fail().                        */
+ * Moves bytes between the transport and the engine, and keeps the time. One loop serves blocking and non-
+ * blocking sessions. Invariant: every error ends in imc_session_fail(), which closes and wipes once. */
 
 static uint32_t imc_session_now(const imapconnect_session *session)
 {
@@ -3478,6 +3539,7 @@ static void imc_session_keep_time(imapconnect_session *session)
     session->began = imc_session_now(session);
 }
 
+/* Fills the read buffer, which is empty. Returns 0 when something came. */
 static int imc_session_read(imapconnect_session *session)
 {
     const imapconnect_transport *transport = &session->config.transport;
@@ -3546,6 +3608,7 @@ static int imc_session_is_clean(imapconnect_session *session)
     return session->in_at == session->in_end ? 0 : IMAPCONNECT_E_INJECTION;
 }
 
+/* The handshake. In a STARTTLS session its first step is to look for bytes that should not be there. */
 static int imc_session_secure(imapconnect_session *session)
 {
     imapconnect_engine *engine = &session->engine;
@@ -3581,6 +3644,7 @@ static int imc_session_exchange(imapconnect_session *session)
     return 0;
 }
 
+/* One piece of work, by the state that the engine is in. */
 static int imc_session_work(imapconnect_session *session)
 {
     switch (session->engine.state) {
@@ -3675,6 +3739,7 @@ static int imc_session_late(imapconnect_session *session)
     return session->engine.state == IMC_OPENING ? IMAPCONNECT_E_CONNECT_TIMEOUT : IMAPCONNECT_E_TIMEOUT;
 }
 
+/* Works until the call has its result; waits where there is nothing to do, or returns IMAPCONNECT_PENDING. */
 static int imc_session_loop(imapconnect_session *session)
 {
     const imapconnect_engine *engine = &session->engine;
@@ -3701,6 +3766,7 @@ static int imc_session_loop(imapconnect_session *session)
     }
 }
 
+/* While it runs, whatever is called on this session is called by one of its callbacks. */
 static int imc_session_run(imapconnect_session *session)
 {
     int result;
@@ -3738,7 +3804,8 @@ static int imc_session_command(imapconnect_session *session, const struct imc_co
 }
 
 /* >>connect ------------------------------------------------------------------------------------------ *
- * The documented call, its siblings, and what can be asked. Nothing here knows the protocol.               */
+ * The documented call, its siblings, and what can be asked. Invariant: what can be known to be wrong is
+ * refused before a byte leaves. Nothing here knows the protocol. */
 
 IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config)
 {
@@ -3982,31 +4049,35 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
    MIT No Attribution
 
    Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
-   associated documentation files (the "Software"), to deal in the Software without restriction, including
-   without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
-   copies of the Software, and to permit persons to whom the Software is furnished to do so.
+   associated documentation files (the "Software"), to deal in the Software without restriction,
+   including without limitation the rights to use, copy, modify, merge, publish, distribute,
+   sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+   furnished to do so.
 
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
-   LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
-   EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
-   IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
-   USE OR OTHER DEALINGS IN THE SOFTWARE.
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+   NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+   NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES
+   OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
+   CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 
    The Unlicense
 
    This is free and unencumbered software released into the public domain.
 
-   Anyone is free to copy, modify, publish, use, compile, sell, or distribute this software, either in source code form
-   or as a compiled binary, for any purpose, commercial or non-commercial, and by any means.
+   Anyone is free to copy, modify, publish, use, compile, sell, or distribute this software, either in
+   source code form or as a compiled binary, for any purpose, commercial or non-commercial, and by any
+   means.
 
-   In jurisdictions that recognize copyright laws, the author or authors of this software dedicate any and all
-   copyright interest in the software to the public domain. We make this dedication for the benefit of the public at
-   large and to the detriment of our heirs and successors. We intend this dedication to be an overt act of
-   relinquishment in perpetuity of all present and future rights to this software under copyright law.
+   In jurisdictions that recognize copyright laws, the author or authors of this software dedicate any
+   and all copyright interest in the software to the public domain. We make this dedication for the
+   benefit of the public at large and to the detriment of our heirs and successors. We intend this
+   dedication to be an overt act of relinquishment in perpetuity of all present and future rights to
+   this software under copyright law.
 
-   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
-   WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS BE
-   LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
-   OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+   NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+   NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY,
+   WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE
+   SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 
    For more information, please refer to <https://unlicense.org/>. */
