@@ -128,9 +128,7 @@
    files disagree, imapconnect_init() returns IMAPCONNECT_E_LAYOUT and nothing is opened. */
 
 #ifndef IMAPCONNECT_READ_SIZE
-#define IMAPCONNECT_READ_SIZE                                                                                        \
-    448 /* bytes read at a time, 64 to 65535; larger is faster for long messages                             \
-         */
+#define IMAPCONNECT_READ_SIZE 448 /* bytes read at a time, 64 to 65535 */
 #endif
 #ifndef IMAPCONNECT_LOG_SIZE
 #define IMAPCONNECT_LOG_SIZE 64 /* a log line longer than this comes in pieces, 16 to 255 */
@@ -166,98 +164,98 @@ extern "C" {
    -1269 is about a parameter of yours that is too long, -1032 about a field of the server's. -523 and -1304
    are never returned: what breaks the grammar is -1260 everywhere. */
 
-#define IMAPCONNECT_CODES(X)                                                                                         \
-    X(IMAPCONNECT_E_PARAMETER, -501, 0, "a parameter is missing")                                                    \
-    X(IMAPCONNECT_E_VALUE, -503, 0, "a parameter has a value that cannot be used")                                   \
-    X(IMAPCONNECT_E_NOT_OPEN, -509, 0, "the session is not open")                                                    \
-    X(IMAPCONNECT_E_CANCELLED, -516, 1, "cancelled by the caller")                                                   \
-    X(IMAPCONNECT_E_TIMEOUT, -522, 1, "the server did not answer within the time limit")                             \
-    X(IMAPCONNECT_E_FORMAT, -523, 1, "badly formatted response")                                                     \
-    X(IMAPCONNECT_E_MEMORY, -1010, 1, "out of memory")                                                               \
-    X(IMAPCONNECT_E_NO_CA, -1027, 1, "no CA certificate found: the folder is missing or holds none")                 \
-    X(IMAPCONNECT_E_CA_FILE, -1029, 1, "the CA file or buffer cannot be read or holds no certificate")               \
-    X(IMAPCONNECT_E_TLS, -1031, 1, "a secure connection could not be established")                                   \
-    X(IMAPCONNECT_E_FIELD_LENGTH, -1032, 1, "a field from the server is too long for its buffer")                    \
-    X(IMAPCONNECT_CLOSED, -1033, 1, "the server closed the connection")                                              \
-    X(IMAPCONNECT_E_CONNECT_TIMEOUT, -1034, 1, "no connection within the time limit")                                \
-    X(IMAPCONNECT_E_RESPONSE, -1260, 1, "the server sent something that is not IMAP")                                \
-    X(IMAPCONNECT_E_TAG, -1261, 1, "the server answered a command that was not sent")                                \
-    X(IMAPCONNECT_E_GREETING, -1262, 1, "the greeting is not that of an IMAP server")                                \
-    X(IMAPCONNECT_E_GREETING_BYE, -1263, 1, "the server refuses the connection")                                     \
-    X(IMAPCONNECT_E_NO_LOGIN, -1264, 1, "the server offers neither CRAM-MD5 nor LOGIN")                              \
-    X(IMAPCONNECT_E_NO_STARTTLS, -1265, 1, "the server does not offer STARTTLS, so no secure connection")            \
-    X(IMAPCONNECT_E_CAPABILITY, -1266, 1, "the server did not answer CAPABILITY as it should")                       \
-    X(IMAPCONNECT_E_NOT_IMAP4REV1, -1267, 1, "the server does not support IMAP4rev1")                                \
-    X(IMAPCONNECT_E_STARTTLS, -1268, 1, "the server refused STARTTLS, so no secure connection")                      \
-    X(IMAPCONNECT_E_TOO_LONG, -1269, 0, "a parameter is too long")                                                   \
-    X(IMAPCONNECT_E_LOGIN_REJECTED, -1270, 1, "login rejected: wrong user name or password")                         \
-    X(IMAPCONNECT_E_LOGIN, -1271, 1, "the server did not answer LOGIN as it should")                                 \
-    X(IMAPCONNECT_E_LOGOUT, -1272, 1, "the server did not answer LOGOUT as it should; the connection is closed")     \
-    X(IMAPCONNECT_E_SECURE, -1273, 1, "`secure` is not 0, 1 or 2")                                                   \
-    X(IMAPCONNECT_E_CRAM_MD5, -1274, 1, "the server did not answer AUTHENTICATE CRAM-MD5 as it should")              \
-    X(IMAPCONNECT_E_CHALLENGE, -1275, 1, "the CRAM-MD5 challenge is not base64")                                     \
-    X(IMAPCONNECT_E_LIST, -1276, 0, "the server refused LIST or LSUB")                                               \
-    X(IMAPCONNECT_E_SELECT, -1277, 0, "the server refused SELECT")                                                   \
-    X(IMAPCONNECT_E_NO_LIST, -1278, 0, "the parameter for the output list is missing")                               \
-    X(IMAPCONNECT_E_SUBSCRIBE, -1279, 0, "the server refused SUBSCRIBE")                                             \
-    X(IMAPCONNECT_E_UNSUBSCRIBE, -1280, 0, "the server refused UNSUBSCRIBE")                                         \
-    X(IMAPCONNECT_E_STORE, -1281, 0, "the server refused STORE")                                                     \
-    X(IMAPCONNECT_E_RENAME, -1282, 0, "the server refused RENAME")                                                   \
-    X(IMAPCONNECT_E_EXPUNGE, -1283, 0, "the server refused EXPUNGE")                                                 \
-    X(IMAPCONNECT_E_DELETE, -1284, 0, "the server refused DELETE")                                                   \
-    X(IMAPCONNECT_E_CREATE, -1285, 0, "the server refused CREATE")                                                   \
-    X(IMAPCONNECT_E_COPY, -1286, 0, "the server refused COPY")                                                       \
-    X(IMAPCONNECT_E_FETCH_SEQUENCE, -1287, 1, "listing messages: wrong sequence number")                             \
-    X(IMAPCONNECT_E_FETCH_REPLY, -1288, 0, "listing messages: the server refused FETCH")                             \
-    X(IMAPCONNECT_E_FETCH_NO_FLAGS, -1289, 1, "listing messages: no flags")                                          \
-    X(IMAPCONNECT_E_FETCH_NO_SIZE, -1290, 1, "listing messages: no size")                                            \
-    X(IMAPCONNECT_E_FETCH_NO_UID, -1291, 1, "listing messages: no UID")                                              \
-    X(IMAPCONNECT_E_FETCH_FLAGS_OPEN, -1292, 1, "listing messages: the flags are not closed")                        \
-    X(IMAPCONNECT_E_FETCH_INTEGER, -1293, 1, "listing messages: invalid integer")                                    \
-    X(IMAPCONNECT_E_FETCH_OPEN, -1294, 1, "listing messages: FETCH is not closed")                                   \
-    X(IMAPCONNECT_E_FETCH_NO_DATE, -1295, 1, "listing messages: no INTERNALDATE")                                    \
-    X(IMAPCONNECT_E_FETCH_DATE_QUOTES, -1296, 1, "listing messages: INTERNALDATE is not quoted")                     \
-    X(IMAPCONNECT_E_FETCH_INCOMPLETE, -1297, 1, "listing messages: FETCH is incomplete")                             \
-    X(IMAPCONNECT_E_RECEIVE, -1298, 0, "receiving: the server refused FETCH")                                        \
-    X(IMAPCONNECT_E_RECEIVE_LENGTH, -1299, 1, "receiving: bad message length")                                       \
-    X(IMAPCONNECT_E_RECEIVE_ITEM, -1300, 1, "receiving: unknown data item")                                          \
-    X(IMAPCONNECT_E_NOOP, -1301, 0, "the server refused NOOP")                                                       \
-    X(IMAPCONNECT_E_CHECK, -1302, 0, "the server refused CHECK")                                                     \
-    X(IMAPCONNECT_E_FETCH, -1304, 1, "FETCH reply invalid")                                                          \
-    X(IMAPCONNECT_E_RESET, -10054, 1, "the connection was reset")                                                    \
-    X(IMAPCONNECT_E_TIMED_OUT, -10060, 1, "the system gave up connecting")                                           \
-    X(IMAPCONNECT_E_REFUSED, -10061, 1, "connection refused: no server listens there")                               \
-    X(IMAPCONNECT_E_NO_ROUTE, -10065, 1, "no route to the server")                                                   \
-    X(IMAPCONNECT_E_HOST_NOT_FOUND, -11001, 1, "host not found")                                                     \
-    X(IMAPCONNECT_E_LOOKUP_AGAIN, -11002, 1, "the look-up of the host failed for now: try again")                    \
-    X(IMAPCONNECT_E_LOOKUP_FAILED, -11003, 1, "the look-up of the host failed")                                      \
-    X(IMAPCONNECT_E_NO_ADDRESS, -11004, 1, "the host has no address")                                                \
-    X(IMAPCONNECT_PENDING, -1400, 0, "in progress: not an error; call imapconnect_step()")                           \
-    X(IMAPCONNECT_WANT_READ, -1401, 0, "of a transport: nothing to read yet")                                        \
-    X(IMAPCONNECT_WANT_WRITE, -1402, 0, "of a transport: no room to write yet")                                      \
-    X(IMAPCONNECT_E_BUSY, -1403, 0, "another call on this session is in progress")                                   \
-    X(IMAPCONNECT_E_OPEN, -1404, 0, "the session is open already: disconnect first")                                 \
-    X(IMAPCONNECT_E_INJECTION, -1405, 1, "bytes behind the OK to STARTTLS: somebody is tampering")                   \
-    X(IMAPCONNECT_E_PREAUTH, -1406, 1, "PREAUTH before TLS, so STARTTLS is not possible: perhaps tampering")         \
-    X(IMAPCONNECT_E_NAME, -1407, 1, "the certificate belongs to another server")                                     \
-    X(IMAPCONNECT_E_EXPIRED, -1408, 1, "a certificate has expired")                                                  \
-    X(IMAPCONNECT_E_NOT_YET_VALID, -1409, 1, "a certificate is not valid yet: is the clock right?")                  \
-    X(IMAPCONNECT_E_UNTRUSTED, -1410, 1, "the certificate is not from a trusted CA")                                 \
-    X(IMAPCONNECT_E_NO_CERTIFICATE, -1411, 1, "the server has no certificate")                                       \
-    X(IMAPCONNECT_E_WEAK, -1412, 1, "protocol version, cipher suite, key or signature is too weak")                  \
-    X(IMAPCONNECT_E_CLEARTEXT, -1413, 1, "the password would go in clear, and the configuration refuses that")       \
-    X(IMAPCONNECT_E_NO, -1414, 0, "the server answered NO")                                                          \
-    X(IMAPCONNECT_E_BAD, -1415, 0, "the server answered BAD")                                                        \
-    X(IMAPCONNECT_E_BYE, -1416, 1, "the server said BYE")                                                            \
-    X(IMAPCONNECT_E_LIMIT, -1417, 1, "the server sends more than the limits allow")                                  \
-    X(IMAPCONNECT_E_TRUNCATED, -1418, 1, "the TLS connection was cut off, not closed: perhaps tampering")            \
-    X(IMAPCONNECT_E_TRANSPORT, -1419, 1, "the transport failed or broke its contract")                               \
-    X(IMAPCONNECT_E_USE_FUNCTION, -1420, 0,                                                                          \
-      "this command changes the session: use imapconnect() for LOGIN, AUTHENTICATE and STARTTLS, "                   \
-      "imapconnect_disconnect() for LOGOUT; COMPRESS and IDLE are not for imapconnect_command()")                    \
-    X(IMAPCONNECT_E_LITERAL, -1421, 0,                                                                               \
-      "a command text must not end in a literal's size: imapconnect_command() sends one line")                       \
-    X(IMAPCONNECT_E_NO_TLS, -1422, 1, "this build has no TLS: `secure` must be 0")                                   \
+#define IMAPCONNECT_CODES(X)                                                                                     \
+    X(IMAPCONNECT_E_PARAMETER, -501, 0, "a parameter is missing")                                                \
+    X(IMAPCONNECT_E_VALUE, -503, 0, "a parameter has a value that cannot be used")                               \
+    X(IMAPCONNECT_E_NOT_OPEN, -509, 0, "the session is not open")                                                \
+    X(IMAPCONNECT_E_CANCELLED, -516, 1, "cancelled by the caller")                                               \
+    X(IMAPCONNECT_E_TIMEOUT, -522, 1, "the server did not answer within the time limit")                         \
+    X(IMAPCONNECT_E_FORMAT, -523, 1, "badly formatted response")                                                 \
+    X(IMAPCONNECT_E_MEMORY, -1010, 1, "out of memory")                                                           \
+    X(IMAPCONNECT_E_NO_CA, -1027, 1, "no CA certificate found: the folder is missing or holds none")             \
+    X(IMAPCONNECT_E_CA_FILE, -1029, 1, "the CA file or buffer cannot be read or holds no certificate")           \
+    X(IMAPCONNECT_E_TLS, -1031, 1, "a secure connection could not be established")                               \
+    X(IMAPCONNECT_E_FIELD_LENGTH, -1032, 1, "a field from the server is too long for its buffer")                \
+    X(IMAPCONNECT_CLOSED, -1033, 1, "the server closed the connection")                                          \
+    X(IMAPCONNECT_E_CONNECT_TIMEOUT, -1034, 1, "no connection within the time limit")                            \
+    X(IMAPCONNECT_E_RESPONSE, -1260, 1, "the server sent something that is not IMAP")                            \
+    X(IMAPCONNECT_E_TAG, -1261, 1, "the server answered a command that was not sent")                            \
+    X(IMAPCONNECT_E_GREETING, -1262, 1, "the greeting is not that of an IMAP server")                            \
+    X(IMAPCONNECT_E_GREETING_BYE, -1263, 1, "the server refuses the connection")                                 \
+    X(IMAPCONNECT_E_NO_LOGIN, -1264, 1, "the server offers neither CRAM-MD5 nor LOGIN")                          \
+    X(IMAPCONNECT_E_NO_STARTTLS, -1265, 1, "the server does not offer STARTTLS, so no secure connection")        \
+    X(IMAPCONNECT_E_CAPABILITY, -1266, 1, "the server did not answer CAPABILITY as it should")                   \
+    X(IMAPCONNECT_E_NOT_IMAP4REV1, -1267, 1, "the server does not support IMAP4rev1")                            \
+    X(IMAPCONNECT_E_STARTTLS, -1268, 1, "the server refused STARTTLS, so no secure connection")                  \
+    X(IMAPCONNECT_E_TOO_LONG, -1269, 0, "a parameter is too long")                                               \
+    X(IMAPCONNECT_E_LOGIN_REJECTED, -1270, 1, "login rejected: wrong user name or password")                     \
+    X(IMAPCONNECT_E_LOGIN, -1271, 1, "the server did not answer LOGIN as it should")                             \
+    X(IMAPCONNECT_E_LOGOUT, -1272, 1, "the server did not answer LOGOUT as it should; the connection is closed") \
+    X(IMAPCONNECT_E_SECURE, -1273, 1, "`secure` is not 0, 1 or 2")                                               \
+    X(IMAPCONNECT_E_CRAM_MD5, -1274, 1, "the server did not answer AUTHENTICATE CRAM-MD5 as it should")          \
+    X(IMAPCONNECT_E_CHALLENGE, -1275, 1, "the CRAM-MD5 challenge is not base64")                                 \
+    X(IMAPCONNECT_E_LIST, -1276, 0, "the server refused LIST or LSUB")                                           \
+    X(IMAPCONNECT_E_SELECT, -1277, 0, "the server refused SELECT")                                               \
+    X(IMAPCONNECT_E_NO_LIST, -1278, 0, "the parameter for the output list is missing")                           \
+    X(IMAPCONNECT_E_SUBSCRIBE, -1279, 0, "the server refused SUBSCRIBE")                                         \
+    X(IMAPCONNECT_E_UNSUBSCRIBE, -1280, 0, "the server refused UNSUBSCRIBE")                                     \
+    X(IMAPCONNECT_E_STORE, -1281, 0, "the server refused STORE")                                                 \
+    X(IMAPCONNECT_E_RENAME, -1282, 0, "the server refused RENAME")                                               \
+    X(IMAPCONNECT_E_EXPUNGE, -1283, 0, "the server refused EXPUNGE")                                             \
+    X(IMAPCONNECT_E_DELETE, -1284, 0, "the server refused DELETE")                                               \
+    X(IMAPCONNECT_E_CREATE, -1285, 0, "the server refused CREATE")                                               \
+    X(IMAPCONNECT_E_COPY, -1286, 0, "the server refused COPY")                                                   \
+    X(IMAPCONNECT_E_FETCH_SEQUENCE, -1287, 1, "listing messages: wrong sequence number")                         \
+    X(IMAPCONNECT_E_FETCH_REPLY, -1288, 0, "listing messages: the server refused FETCH")                         \
+    X(IMAPCONNECT_E_FETCH_NO_FLAGS, -1289, 1, "listing messages: no flags")                                      \
+    X(IMAPCONNECT_E_FETCH_NO_SIZE, -1290, 1, "listing messages: no size")                                        \
+    X(IMAPCONNECT_E_FETCH_NO_UID, -1291, 1, "listing messages: no UID")                                          \
+    X(IMAPCONNECT_E_FETCH_FLAGS_OPEN, -1292, 1, "listing messages: the flags are not closed")                    \
+    X(IMAPCONNECT_E_FETCH_INTEGER, -1293, 1, "listing messages: invalid integer")                                \
+    X(IMAPCONNECT_E_FETCH_OPEN, -1294, 1, "listing messages: FETCH is not closed")                               \
+    X(IMAPCONNECT_E_FETCH_NO_DATE, -1295, 1, "listing messages: no INTERNALDATE")                                \
+    X(IMAPCONNECT_E_FETCH_DATE_QUOTES, -1296, 1, "listing messages: INTERNALDATE is not quoted")                 \
+    X(IMAPCONNECT_E_FETCH_INCOMPLETE, -1297, 1, "listing messages: FETCH is incomplete")                         \
+    X(IMAPCONNECT_E_RECEIVE, -1298, 0, "receiving: the server refused FETCH")                                    \
+    X(IMAPCONNECT_E_RECEIVE_LENGTH, -1299, 1, "receiving: bad message length")                                   \
+    X(IMAPCONNECT_E_RECEIVE_ITEM, -1300, 1, "receiving: unknown data item")                                      \
+    X(IMAPCONNECT_E_NOOP, -1301, 0, "the server refused NOOP")                                                   \
+    X(IMAPCONNECT_E_CHECK, -1302, 0, "the server refused CHECK")                                                 \
+    X(IMAPCONNECT_E_FETCH, -1304, 1, "FETCH reply invalid")                                                      \
+    X(IMAPCONNECT_E_RESET, -10054, 1, "the connection was reset")                                                \
+    X(IMAPCONNECT_E_TIMED_OUT, -10060, 1, "the system gave up connecting")                                       \
+    X(IMAPCONNECT_E_REFUSED, -10061, 1, "connection refused: no server listens there")                           \
+    X(IMAPCONNECT_E_NO_ROUTE, -10065, 1, "no route to the server")                                               \
+    X(IMAPCONNECT_E_HOST_NOT_FOUND, -11001, 1, "host not found")                                                 \
+    X(IMAPCONNECT_E_LOOKUP_AGAIN, -11002, 1, "the look-up of the host failed for now: try again")                \
+    X(IMAPCONNECT_E_LOOKUP_FAILED, -11003, 1, "the look-up of the host failed")                                  \
+    X(IMAPCONNECT_E_NO_ADDRESS, -11004, 1, "the host has no address")                                            \
+    X(IMAPCONNECT_PENDING, -1400, 0, "in progress: not an error; call imapconnect_step()")                       \
+    X(IMAPCONNECT_WANT_READ, -1401, 0, "of a transport: nothing to read yet")                                    \
+    X(IMAPCONNECT_WANT_WRITE, -1402, 0, "of a transport: no room to write yet")                                  \
+    X(IMAPCONNECT_E_BUSY, -1403, 0, "another call on this session is in progress")                               \
+    X(IMAPCONNECT_E_OPEN, -1404, 0, "the session is open already: disconnect first")                             \
+    X(IMAPCONNECT_E_INJECTION, -1405, 1, "bytes behind the OK to STARTTLS: somebody is tampering")               \
+    X(IMAPCONNECT_E_PREAUTH, -1406, 1, "PREAUTH before TLS, so STARTTLS is not possible: perhaps tampering")     \
+    X(IMAPCONNECT_E_NAME, -1407, 1, "the certificate belongs to another server")                                 \
+    X(IMAPCONNECT_E_EXPIRED, -1408, 1, "a certificate has expired")                                              \
+    X(IMAPCONNECT_E_NOT_YET_VALID, -1409, 1, "a certificate is not valid yet: is the clock right?")              \
+    X(IMAPCONNECT_E_UNTRUSTED, -1410, 1, "the certificate is not from a trusted CA")                             \
+    X(IMAPCONNECT_E_NO_CERTIFICATE, -1411, 1, "the server has no certificate")                                   \
+    X(IMAPCONNECT_E_WEAK, -1412, 1, "protocol version, cipher suite, key or signature is too weak")              \
+    X(IMAPCONNECT_E_CLEARTEXT, -1413, 1, "the password would go in clear, and the configuration refuses that")   \
+    X(IMAPCONNECT_E_NO, -1414, 0, "the server answered NO")                                                      \
+    X(IMAPCONNECT_E_BAD, -1415, 0, "the server answered BAD")                                                    \
+    X(IMAPCONNECT_E_BYE, -1416, 1, "the server said BYE")                                                        \
+    X(IMAPCONNECT_E_LIMIT, -1417, 1, "the server sends more than the limits allow")                              \
+    X(IMAPCONNECT_E_TRUNCATED, -1418, 1, "the TLS connection was cut off, not closed: perhaps tampering")        \
+    X(IMAPCONNECT_E_TRANSPORT, -1419, 1, "the transport failed or broke its contract")                           \
+    X(IMAPCONNECT_E_USE_FUNCTION, -1420, 0,                                                                      \
+      "this command changes the session: use imapconnect() for LOGIN, AUTHENTICATE and STARTTLS, "               \
+      "imapconnect_disconnect() for LOGOUT; COMPRESS and IDLE are not for imapconnect_command()")                \
+    X(IMAPCONNECT_E_LITERAL, -1421, 0,                                                                           \
+      "a command text must not end in a literal's size: imapconnect_command() sends one line")                   \
+    X(IMAPCONNECT_E_NO_TLS, -1422, 1, "this build has no TLS: `secure` must be 0")                               \
     X(IMAPCONNECT_E_LAYOUT, -1423, 0, "this file and the implementation were compiled with other limits")
 
 enum imapconnect_code {
@@ -837,8 +835,8 @@ static char imc_bytes_hex(unsigned nibble)
 IMAPCONNECT_API int imapconnect_code_is_fatal(int code)
 {
     switch (code) {
-#define IMC_CODE(name, number, fatal, text)                                                                          \
-    case number:                                                                                                     \
+#define IMC_CODE(name, number, fatal, text) \
+    case number:                            \
         return fatal;
         IMAPCONNECT_CODES(IMC_CODE)
 #undef IMC_CODE
@@ -876,8 +874,8 @@ IMAPCONNECT_API const char *imapconnect_strerror(int code)
     switch (code) {
     case IMAPCONNECT_OK:
         return "no error";
-#define IMC_CODE(name, number, fatal, text)                                                                          \
-    case number:                                                                                                     \
+#define IMC_CODE(name, number, fatal, text) \
+    case number:                            \
         return text;
         IMAPCONNECT_CODES(IMC_CODE)
 #undef IMC_CODE
@@ -891,8 +889,8 @@ IMAPCONNECT_API const char *imapconnect_code_name(int code)
     switch (code) {
     case IMAPCONNECT_OK:
         return "IMAPCONNECT_OK";
-#define IMC_CODE(name, number, fatal, text)                                                                          \
-    case number:                                                                                                     \
+#define IMC_CODE(name, number, fatal, text) \
+    case number:                            \
         return #name;
         IMAPCONNECT_CODES(IMC_CODE)
 #undef IMC_CODE
@@ -1156,7 +1154,7 @@ static size_t imc_names_host_length(const char *text, size_t count)
     return colons == 1 ? last : count;
 }
 
-/* Takes the server's text apart, SPEC.md section 4. Returns 0 or IMAPCONNECT_E_VALUE. */
+/* Takes the server's text apart. Returns 0 or IMAPCONNECT_E_VALUE. */
 static int imc_names_parse(imapconnect_server *server, const char *text, uint16_t otherwise)
 {
     size_t count = imc_bytes_length(text, IMAPCONNECT_MAX_HOST + 9); /* brackets, colon, port, and one too many */
@@ -1539,7 +1537,7 @@ static void imc_stream_literal_begin(imapconnect_engine *engine)
     imc_stream(engine, IMAPCONNECT_LITERAL_BEGIN, "\r\n", engine->reader.lexer.number);
 }
 
-/* Bytes of a literal extend the time limit, since a long message may take as long as it takes: SPEC.md section 1. */
+/* Bytes of a literal extend the time limit, since a long message may take as long as it takes. */
 static void imc_stream_literal(imapconnect_engine *engine, const imc_slice *piece)
 {
     engine->progress = 1;
@@ -3119,15 +3117,15 @@ static int imc_tls_is_named(const imc_certificate *certificate, const imapconnec
 
 /* AEAD with ephemeral keys and nothing else. wolfSSL's own default list offers anonymous Diffie-Hellman and NULL
    where it was built with HAVE_ANON: with those a server without a certificate is accepted. */
-#define IMC_TLS_SUITES(X)                                                                                            \
-    X(0x1301, "TLS13-AES128-GCM-SHA256")                                                                             \
-    X(0x1302, "TLS13-AES256-GCM-SHA384")                                                                             \
-    X(0x1303, "TLS13-CHACHA20-POLY1305-SHA256")                                                                      \
-    X(0xc02b, "ECDHE-ECDSA-AES128-GCM-SHA256")                                                                       \
-    X(0xc02f, "ECDHE-RSA-AES128-GCM-SHA256")                                                                         \
-    X(0xc02c, "ECDHE-ECDSA-AES256-GCM-SHA384")                                                                       \
-    X(0xc030, "ECDHE-RSA-AES256-GCM-SHA384")                                                                         \
-    X(0xcca9, "ECDHE-ECDSA-CHACHA20-POLY1305")                                                                       \
+#define IMC_TLS_SUITES(X)                       \
+    X(0x1301, "TLS13-AES128-GCM-SHA256")        \
+    X(0x1302, "TLS13-AES256-GCM-SHA384")        \
+    X(0x1303, "TLS13-CHACHA20-POLY1305-SHA256") \
+    X(0xc02b, "ECDHE-ECDSA-AES128-GCM-SHA256")  \
+    X(0xc02f, "ECDHE-RSA-AES128-GCM-SHA256")    \
+    X(0xc02c, "ECDHE-ECDSA-AES256-GCM-SHA384")  \
+    X(0xc030, "ECDHE-RSA-AES256-GCM-SHA384")    \
+    X(0xcca9, "ECDHE-ECDSA-CHACHA20-POLY1305")  \
     X(0xcca8, "ECDHE-RSA-CHACHA20-POLY1305")
 
 #define IMC_TLS_MIN_RSA 2048 /* bits */
