@@ -390,7 +390,8 @@ typedef struct imapconnect_config {
     /* Trusted CA certificates, for `verify`; the first of these three that is set counts. None: the system's
        store, where wolfSSL can load it. */
 
-    /* A context of yours, with its CAs loaded, for any number of sessions; never changed or freed here. */
+    /* A context of yours, with its CAs loaded, for any number of sessions; never changed or freed here. No setting of
+       it weakens a session, but for a verify callback on its WOLFSSL_CERT_MANAGER that accepts what is wrong. */
     struct WOLFSSL_CTX *wolfssl_ctx;
     /* A buffer, in flash say, of ca_size bytes: IMAPCONNECT_DER, one certificate; IMAPCONNECT_PEM or 0, any
        number of them. */
@@ -536,8 +537,9 @@ typedef struct imapconnect_tls { /* room >>wolfssl */
     const imapconnect_server *server;
     uint32_t silence; /* raw bytes since the last byte of data */
     int detail;
-    int16_t lower_code; /* of the transport below */
-    int16_t refused;    /* why the verify callback said no */
+    int16_t lower_code;  /* of the transport below */
+    int16_t refused;     /* why the verify callback said no */
+    int16_t chain_error; /* wolfSSL's first error of the chain, which a later one may hide */
     uint16_t skipped;
     uint8_t own_context;
     uint8_t verify;
@@ -2174,7 +2176,7 @@ struct imc_command {
 };
 
 static const struct imc_command imc_engine_noop = {IMC_COMMAND, IMAPCONNECT_E_NOOP, IMAPCONNECT_E_NOOP,
-                                                   IMAPCONNECT_E_NOOP};
+                                                   IMAPCONNECT_E_RESPONSE};
 static const struct imc_command imc_engine_text = {IMC_COMMAND, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD,
                                                    IMAPCONNECT_E_RESPONSE};
 static const struct imc_command imc_engine_logout = {IMC_LOGOUT, IMAPCONNECT_E_LOGOUT, IMAPCONNECT_E_LOGOUT,
@@ -2962,8 +2964,6 @@ static int imc_der_is(const imc_slice *value, const char *bytes, size_t count)
 
 typedef struct imc_certificate {
     imc_slice algorithm; /* the signature's AlgorithmIdentifier, what is inside */
-    imc_slice issuer;
-    imc_slice subject;
     imc_slice extensions;
 } imc_certificate;
 
@@ -2980,12 +2980,12 @@ static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_cer
         !imc_der_take(&rest, IMC_DER_SEQUENCE, &certificate->algorithm))
         return 0;
     (void)imc_der_take(&body, IMC_DER_VERSION, &skipped);
-    if (imc_der_next(&body, &skipped) == 0 || /* serialNumber */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) ||
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &certificate->issuer) ||
+    if (imc_der_next(&body, &skipped) == 0 ||               /* serialNumber */
+        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* signature */
+        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* issuer */
         !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* validity */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &certificate->subject) ||
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped)) /* subjectPublicKeyInfo */
+        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* subject */
+        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped))   /* subjectPublicKeyInfo */
         return 0;
     certificate->extensions.count = 0;
     while (body.count > 0) {
@@ -3022,7 +3022,7 @@ static void imc_der_names(const imc_certificate *certificate, imc_slice *names)
 static const struct {
     uint8_t count;
     char oid[9];
-} imc_tls_signatures[] = {
+} imc_x509_signatures[] = {
     {9, {'\x2a', '\x86', '\x48', '\x86', '\xf7', '\x0d', '\x01', '\x01', '\x0b'}}, /* RSA, SHA-256 */
     {9, {'\x2a', '\x86', '\x48', '\x86', '\xf7', '\x0d', '\x01', '\x01', '\x0c'}}, /* SHA-384 */
     {9, {'\x2a', '\x86', '\x48', '\x86', '\xf7', '\x0d', '\x01', '\x01', '\x0d'}}, /* SHA-512 */
@@ -3033,7 +3033,7 @@ static const struct {
     {3, {'\x2b', '\x65', '\x71', 0, 0, 0, 0, 0, 0}}};                              /* Ed448 */
 
 /* The hash of RSASSA-PSS stands in its parameters, RFC 4055 section 3.1; none there means SHA-1. */
-static int imc_tls_pss_is_strong(imc_slice *algorithm)
+static int imc_x509_pss_is_strong(imc_slice *algorithm)
 {
     imc_slice parameters, hash, oid;
     if (!imc_der_take(algorithm, IMC_DER_SEQUENCE, &parameters) ||
@@ -3044,23 +3044,23 @@ static int imc_tls_pss_is_strong(imc_slice *algorithm)
 }
 
 /* SHA-1 and MD5 can be made to collide: a certificate signed with one of them may be a forgery of a good one. */
-static int imc_tls_signature_is_strong(const imc_certificate *certificate)
+static int imc_x509_signature_is_strong(const imc_certificate *certificate)
 {
     imc_slice algorithm = certificate->algorithm, oid;
     size_t i;
     if (!imc_der_take(&algorithm, IMC_DER_OID, &oid))
         return 0;
-    for (i = 0; i < sizeof imc_tls_signatures / sizeof imc_tls_signatures[0]; i++)
-        if (imc_der_is(&oid, imc_tls_signatures[i].oid, imc_tls_signatures[i].count))
+    for (i = 0; i < sizeof imc_x509_signatures / sizeof imc_x509_signatures[0]; i++)
+        if (imc_der_is(&oid, imc_x509_signatures[i].oid, imc_x509_signatures[i].count))
             return 1;
-    return imc_der_is(&oid, "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a", 9) && imc_tls_pss_is_strong(&algorithm);
+    return imc_der_is(&oid, "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a", 9) && imc_x509_pss_is_strong(&algorithm);
 }
 
 /* -- the name, RFC 9525: dNSName for names, iPAddress for addresses, nothing else, no common name -- */
 
 /* Compares a host with a dNSName. "*" is the whole leftmost label or a letter like any other, and needs two labels
    behind it. */
-static int imc_tls_name_matches(const imc_slice *pattern, const char *host, size_t count)
+static int imc_x509_name_matches(const imc_slice *pattern, const char *host, size_t count)
 {
     const char *name = (const char *)pattern->bytes;
     size_t size = pattern->count, skip = 0;
@@ -3081,14 +3081,14 @@ static int imc_tls_name_matches(const imc_slice *pattern, const char *host, size
 }
 
 /* The host without the one dot that may end it; no certificate has that. */
-static size_t imc_tls_host_length(const imapconnect_server *server)
+static size_t imc_x509_host_length(const imapconnect_server *server)
 {
     return server->length - (server->host[server->length - 1] == '.' ? 1u : 0u);
 }
 
 /* Does one of the names fit? Addresses are compared as bytes: as text "127.0.0.1" would match a dNSName, and ::1 no
    other way to write it. */
-static int imc_tls_is_named(const imc_certificate *certificate, const imapconnect_server *server)
+static int imc_x509_is_named(const imc_certificate *certificate, const imapconnect_server *server)
 {
     imc_slice names, name;
     imc_der_names(certificate, &names);
@@ -3100,7 +3100,7 @@ static int imc_tls_is_named(const imc_certificate *certificate, const imapconnec
             imc_der_is(&name, (const char *)server->address, server->address_length))
             return 1;
         if (tag == IMC_DER_DNS && server->address_length == 0 &&
-            imc_tls_name_matches(&name, server->host, imc_tls_host_length(server)))
+            imc_x509_name_matches(&name, server->host, imc_x509_host_length(server)))
             return 1;
     }
     return 0;
@@ -3154,7 +3154,9 @@ static int imc_tls_allows_suite(int suite)
 static const struct {
     int16_t theirs;
     int16_t ours;
-} imc_tls_errors[] = {{ASN_AFTER_DATE_E, IMAPCONNECT_E_EXPIRED},
+} imc_tls_errors[] = {{13, IMAPCONNECT_E_NOT_YET_VALID}, /* X509_V_ERR_..., with OPENSSL_COMPATIBLE_DEFAULTS */
+                      {14, IMAPCONNECT_E_EXPIRED},
+                      {ASN_AFTER_DATE_E, IMAPCONNECT_E_EXPIRED},
                       {ASN_BEFORE_DATE_E, IMAPCONNECT_E_NOT_YET_VALID},
                       {ASN_NO_SIGNER_E, IMAPCONNECT_E_UNTRUSTED},
                       {ASN_SELF_SIGNED_E, IMAPCONNECT_E_UNTRUSTED},
@@ -3167,21 +3169,60 @@ static const struct {
                       {MEMORY_E, IMAPCONNECT_E_MEMORY},
                       {MEMORY_ERROR, IMAPCONNECT_E_MEMORY}};
 
+/* IMAPCONNECT_E_TLS for what is not in the table. */
+static int imc_tls_number(int theirs)
+{
+    size_t i;
+    for (i = 0; i < sizeof imc_tls_errors / sizeof imc_tls_errors[0]; i++)
+        if (imc_tls_errors[i].theirs == theirs)
+            return imc_tls_errors[i].ours;
+    return IMAPCONNECT_E_TLS;
+}
+
 /* -- the verify callback -- */
 
-/* One certificate of the chain; 0 is the leaf. Whoever issued itself is the trust anchor, or wolfSSL refuses it. */
+/* Whether a certificate is signed with its own key. The name alone does not say it: one that is self-issued (RFC 5280
+   section 3.2) may be signed by another key of that name. */
+static int imc_tls_is_root(const WOLFSSL_BUFFER_INFO *der)
+{
+    WOLFSSL_CERT_MANAGER *alone = wolfSSL_CertManagerNew();
+    int root = alone != 0 &&
+               wolfSSL_CertManagerLoadCABuffer(alone, der->buffer, (long)der->length, WOLFSSL_FILETYPE_ASN1) ==
+                   WOLFSSL_SUCCESS &&
+               wolfSSL_CertManagerVerifyBuffer(alone, der->buffer, (long)der->length, WOLFSSL_FILETYPE_ASN1) ==
+                   WOLFSSL_SUCCESS;
+    if (alone != 0)
+        wolfSSL_CertManagerFree(alone);
+    return root;
+}
+
+/* wolfSSL with WOLFSSL_TRUST_PEER_CERT, which is Debian's, makes a "trusted peer" of each CA that is loaded, and takes a
+   leaf with the subject, the key identifier and the signature of one, all of them public, for it: with any key, any name
+   and any date, and without a look at the signature. So the leaf is verified a second time, against the CAs alone. */
+static int imc_tls_check_trust(const imapconnect_tls *tls, const WOLFSSL_BUFFER_INFO *leaf)
+{
+#ifdef WOLFSSL_TRUST_PEER_CERT
+    int error = wolfSSL_CertManagerVerifyBuffer(wolfSSL_CTX_GetCertManager(tls->context), leaf->buffer,
+                                                (long)leaf->length, WOLFSSL_FILETYPE_ASN1);
+    return error == WOLFSSL_SUCCESS ? 0 : imc_tls_number(error);
+#else
+    (void)tls;
+    (void)leaf;
+    return 0;
+#endif
+}
+
+/* One certificate of the chain; 0 is the leaf. A root that was sent along may be as old as it likes: its signature
+   proves nothing, being in the folder of CAs does. */
 static int imc_tls_check(const imapconnect_tls *tls, const WOLFSSL_X509_STORE_CTX *store, int depth)
 {
     imc_certificate certificate;
     const WOLFSSL_BUFFER_INFO *der = &store->certs[depth];
     if (!imc_der_certificate(der->buffer, der->length, &certificate))
         return IMAPCONNECT_E_TLS;
-    if (depth > 0 && certificate.issuer.count == certificate.subject.count &&
-        memcmp(certificate.issuer.bytes, certificate.subject.bytes, certificate.issuer.count) == 0)
-        return 0;
-    if (!imc_tls_signature_is_strong(&certificate))
+    if (!imc_x509_signature_is_strong(&certificate) && (depth == 0 || !imc_tls_is_root(der)))
         return IMAPCONNECT_E_WEAK;
-    return depth == 0 && !imc_tls_is_named(&certificate, tls->server) ? IMAPCONNECT_E_NAME : 0;
+    return depth == 0 && !imc_x509_is_named(&certificate, tls->server) ? IMAPCONNECT_E_NAME : 0;
 }
 
 /* wolfSSL calls this for each certificate, or for the leaf alone: there all are looked at. With verification on it
@@ -3195,8 +3236,12 @@ static int imc_tls_verify(int trusted, WOLFSSL_X509_STORE_CTX *store)
         tls->leaf_seen = 1;
     if (!tls->verify)
         return 1;
+    if (!trusted && tls->chain_error == 0)
+        tls->chain_error = (int16_t)store->error;
     if (!trusted || tls->server == 0 || store->certs == 0 || depth < 0 || depth >= store->totalCerts)
         return 0;
+    if (depth == 0 && tls->refused == 0)
+        tls->refused = (int16_t)imc_tls_check_trust(tls, &store->certs[0]);
     for (; depth <= last && tls->refused == 0; depth++)
         tls->refused = (int16_t)imc_tls_check(tls, store, depth);
     return tls->refused == 0;
@@ -3245,7 +3290,6 @@ static int imc_tls_send(WOLFSSL *ssl, char *bytes, int count, void *context)
 static int imc_tls_code(imapconnect_tls *tls, int returned)
 {
     int error = wolfSSL_get_error(tls->ssl, returned);
-    size_t i;
     if (error == WOLFSSL_ERROR_WANT_READ || error == WOLFSSL_ERROR_WANT_WRITE)
         return tls->lower_code == IMAPCONNECT_WANT_WRITE ? IMAPCONNECT_WANT_WRITE : IMAPCONNECT_WANT_READ;
     tls->detail = error;
@@ -3255,10 +3299,11 @@ static int imc_tls_code(imapconnect_tls *tls, int returned)
         return tls->refused;
     if (error == SOCKET_PEER_CLOSED_E || error == SOCKET_ERROR_E)
         return tls->lower_code;
-    for (i = 0; i < sizeof imc_tls_errors / sizeof imc_tls_errors[0]; i++)
-        if (imc_tls_errors[i].theirs == error)
-            return imc_tls_errors[i].ours;
-    return IMAPCONNECT_E_TLS;
+    if (error == 0 && tls->lower_code != 0) /* wolfSSL 5.5 forgets why its second try to send did not succeed */
+        return tls->lower_code;
+    if (error == ASN_NO_SIGNER_E && imc_tls_number(tls->chain_error) != IMAPCONNECT_E_TLS)
+        error = tls->chain_error; /* the reason why an issuer was not taken, and the leaf had none */
+    return imc_tls_number(error);
 }
 
 /* -- CA certificates -- */
@@ -3368,7 +3413,7 @@ static int imc_tls_set_policy(imapconnect_tls *tls)
 #ifdef HAVE_SNI
     if (tls->server->address_length == 0 &&
         wolfSSL_UseSNI(tls->ssl, WOLFSSL_SNI_HOST_NAME, tls->server->host,
-                       (word16)imc_tls_host_length(tls->server)) != WOLFSSL_SUCCESS)
+                       (word16)imc_x509_host_length(tls->server)) != WOLFSSL_SUCCESS)
         return 0; /* RFC 6066 section 3: names alone, and without the dot */
 #endif
     return 1;
@@ -3400,6 +3445,7 @@ static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *
             return IMAPCONNECT_E_TLS;
     }
     tls->dry = 0;
+    tls->lower_code = 0;
     returned = wolfSSL_connect(tls->ssl);
     if (returned != WOLFSSL_SUCCESS)
         return imc_tls_code(tls, returned);
