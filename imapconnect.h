@@ -374,8 +374,9 @@ struct addrinfo;
 typedef struct imapconnect_config {
     void *user; /* handed to every callback here and to the log procedure */
 
-    /* Called at least once a second while a blocking call waits: the place to feed a watchdog. Return 0 to go
-       on; anything else cancels the session. */
+    /* Called at least once a second while a blocking call waits, and now and then while it does not: the place to feed
+       a watchdog. Return 0 to go on; anything else cancels the session. Not called while the platform looks up a
+       name. */
     int (*keep_going)(void *user);
 
     /* Sees every byte that the server sends as a response, see IMAPCONNECT_LINE. Return 0 to go on; anything
@@ -391,14 +392,15 @@ typedef struct imapconnect_config {
        store, where wolfSSL can load it. */
 
     /* A context of yours, with its CAs loaded, for any number of sessions; never changed or freed here. No setting of
-       it weakens a session, but for a verify callback on its WOLFSSL_CERT_MANAGER that accepts what is wrong. */
+       it weakens a session. With a verify callback on its WOLFSSL_CERT_MANAGER every certificate is refused. */
     struct WOLFSSL_CTX *wolfssl_ctx;
     /* A buffer, in flash say, of ca_size bytes: IMAPCONNECT_DER, one certificate; IMAPCONNECT_PEM or 0, any
        number of them. */
     const void *ca_data;
     size_t ca_size;
     int ca_format;
-    /* A folder of PEM files, or one PEM file. */
+    /* A folder of PEM files, or one PEM file. Every certificate in there is trusted as a CA, whatever it says of
+       itself: put no server's certificate there but one that may vouch for any server. */
     const char *ca_path;
 
     /* Milliseconds for each step: connecting, handshake, greeting, each command; 0: 60,000. */
@@ -530,7 +532,8 @@ typedef struct imapconnect_sockets { /* room >>sockets */
     uint8_t drained; /* the kernel has nothing more to read */
 } imapconnect_sockets;
 
-typedef struct imapconnect_tls { /* room >>wolfssl */
+typedef struct imapconnect_tls {        /* room >>wolfssl */
+    const struct imapconnect_tls *self; /* proves that a callback was given this, and nothing else */
     struct WOLFSSL_CTX *context;
     struct WOLFSSL *ssl;
     const imapconnect_transport *lower;
@@ -544,7 +547,8 @@ typedef struct imapconnect_tls { /* room >>wolfssl */
     uint8_t own_context;
     uint8_t verify;
     uint8_t handshaking;
-    uint8_t dry; /* the transport below had nothing to read */
+    uint8_t dry;     /* the transport below had nothing to read */
+    uint8_t writing; /* a record is on its way: nothing may be read before it has left */
     uint8_t leaf_seen;
 } imapconnect_tls;
 
@@ -579,9 +583,10 @@ typedef struct imapconnect_session {
 
    Returns 0; IMAPCONNECT_E_PARAMETER without a session; IMAPCONNECT_E_LAYOUT when this file and the one with the
    implementation were compiled with other limits. Any thread; a session belongs to one thread at a time. */
-#define imapconnect_init(session, config) imapconnect_init_sized((session), (config), sizeof(imapconnect_session))
+#define imapconnect_init(session, config) \
+    imapconnect_init_sized((session), (config), sizeof(imapconnect_session), IMAPCONNECT_READ_SIZE)
 IMAPCONNECT_API int imapconnect_init_sized(imapconnect_session *session, const imapconnect_config *config,
-                                           size_t size);
+                                           size_t size, size_t read_size);
 
 /* The documented IMAPConnect: opens a connection, secures it, checks for IMAP4rev1, and logs in with CRAM-MD5 or,
    where the server does not offer it or it fails, with LOGIN.
@@ -624,7 +629,7 @@ IMAPCONNECT_API int imapconnect_noop(imapconnect_session *session, imapconnect_l
 
    text        one line, which stays the caller's and unchanged until the call has ended. Refused before a byte is
                sent: CR or LF in it, an empty one, a leading space (IMAPCONNECT_E_VALUE); LOGIN, AUTHENTICATE,
-               STARTTLS, COMPRESS, LOGOUT, IDLE (IMAPCONNECT_E_USE_FUNCTION); one that ends in {n}, {n+} or ~{n}
+               UNAUTHENTICATE, STARTTLS, COMPRESS, LOGOUT, IDLE (IMAPCONNECT_E_USE_FUNCTION); one that ends in {n}, {n+} or ~{n}
                (IMAPCONNECT_E_LITERAL). The session goes on after these
    responses   as everywhere; literals come through config.on_response
 
@@ -1106,24 +1111,33 @@ static size_t imc_names_ipv6(const char *text, size_t count, uint8_t *address)
     return 16;
 }
 
-/* A host name by its bytes, and not one that a resolver may take for an address ("127.1", "0300.0.0.1"): the last
-   label has to hold something else than digits. */
+/* Would a resolver take this label for a number? "1", "017", "0x7f". */
+static int imc_names_is_number(const char *label, size_t count)
+{
+    int hex = count > 1 && label[0] == '0' && imc_bytes_upper(label[1]) == 'X';
+    size_t i;
+    for (i = hex ? 2 : 0; i < count; i++)
+        if (hex ? imc_names_hex(label[i]) < 0 : !imc_bytes_is_digit(label[i]))
+            return 0;
+    return 1;
+}
+
+/* A host name by its bytes, and not one that a resolver may take for an address ("127.1", "0x7f000001"): the last label
+   must not be a number. */
 static int imc_names_is_host(const char *text, size_t count)
 {
-    size_t i;
-    int numeric = 1;
+    size_t i, label = 0;
     if (count == 0 || count > IMAPCONNECT_MAX_HOST || text[0] == '-' || text[0] == '.')
         return 0;
     for (i = 0; i < count; i++) {
         int c = imc_bytes_upper(text[i]);
         if (c == '.' && i + 1 < count)
-            numeric = 1;
-        else if ((c >= 'A' && c <= 'Z') || c == '-' || c == '_')
-            numeric = 0;
-        else if (c != '.' && !imc_bytes_is_digit(c))
+            label = i + 1;
+        if ((c < 'A' || c > 'Z') && !imc_bytes_is_digit(c) && c != '.' && c != '-' && c != '_')
             return 0;
     }
-    return !numeric;
+    count -= text[count - 1] == '.';
+    return !imc_names_is_number(text + label, count - label);
 }
 
 /* ":1143" into a number; 0 when it is none from 1 to 65535. Nothing at all is `otherwise`. */
@@ -1794,6 +1808,7 @@ static int imc_responses_first(imapconnect_reader *reader)
         reader->lexer.mode = IMC_TEXT;
         reader->text_position = reader->wants_base64 ? IMC_TEXT_BASE64_SPACE : IMC_TEXT_IGNORED;
         reader->challenge = 0;
+        reader->base64_bits = 0;
         reader->base64_count = reader->base64_padding = reader->base64_bad = 0;
         return IMC_SAW_NOTHING;
     }
@@ -2125,7 +2140,8 @@ static void imc_commands_sent(imapconnect_engine *engine, size_t count)
 /* A command text that only the library itself may send, or that is no whole line. Returns 0 or an error. */
 static int imc_commands_check(const char *text, size_t count)
 {
-    static const char *const own[] = {"LOGIN", "AUTHENTICATE", "STARTTLS", "COMPRESS", "LOGOUT", "IDLE"};
+    static const char *const own[] = {"LOGIN",  "AUTHENTICATE", "UNAUTHENTICATE", "STARTTLS", "COMPRESS",
+                                      "LOGOUT", "IDLE"};
     size_t word = 0, i;
     if (count == 0 || text[0] == ' ' || !imc_commands_is_line(text, count))
         return IMAPCONNECT_E_VALUE;
@@ -2620,6 +2636,12 @@ static void imc_engine_call(imapconnect_engine *engine, const struct imc_command
 
 #ifndef IMAPCONNECT_NO_SOCKETS
 
+#ifdef EAI_NODATA
+#define IMC_EAI_NODATA EAI_NODATA
+#elif defined(__GLIBC__)
+#define IMC_EAI_NODATA (-5) /* glibc returns it, and hides its name from programs that ask for POSIX alone */
+#endif
+
 #ifdef MSG_NOSIGNAL
 #define IMC_SEND_FLAGS MSG_NOSIGNAL /* no SIGPIPE: a library must not end the program */
 #else
@@ -2666,8 +2688,8 @@ static int imc_sockets_lookup_error(imapconnect_sockets *sockets, int number)
         return IMAPCONNECT_E_LOOKUP_AGAIN;
     if (number == EAI_MEMORY)
         return IMAPCONNECT_E_MEMORY;
-#ifdef EAI_NODATA
-    if (number == EAI_NODATA)
+#ifdef IMC_EAI_NODATA
+    if (number == IMC_EAI_NODATA)
         return IMAPCONNECT_E_NO_ADDRESS;
 #endif
     return IMAPCONNECT_E_LOOKUP_FAILED;
@@ -2799,6 +2821,7 @@ static int imc_sockets_open(void *context, const char *host, uint16_t port, uint
     for (;;) {
         if (state > 0) {
             sockets->drained = 1;
+            sockets->detail = 0;
             return sockets->fd;
         }
         if (state == 0 && sockets->fd >= 0) {
@@ -2876,20 +2899,21 @@ static void imc_sockets_close(void *context)
     sockets->error = 0;
 }
 
-/* Fills in what the configuration leaves to the platform. */
+/* Fills in what the configuration leaves to the platform, anew for each connect: the session may have moved. */
 static void imc_sockets_default(imapconnect_session *session)
 {
     imapconnect_transport *transport = &session->config.transport;
     if (session->config.clock == 0)
         session->config.clock = imc_sockets_clock;
-    if (transport->open != 0 || transport->read != 0 || transport->write != 0 || transport->close != 0)
-        return;
-    transport->context = &session->sockets;
-    transport->open = imc_sockets_open;
-    transport->read = imc_sockets_read;
-    transport->write = imc_sockets_write;
-    transport->wait = imc_sockets_wait;
-    transport->close = imc_sockets_close;
+    if (transport->open == 0 && transport->read == 0 && transport->write == 0 && transport->close == 0) {
+        transport->open = imc_sockets_open;
+        transport->read = imc_sockets_read;
+        transport->write = imc_sockets_write;
+        transport->wait = imc_sockets_wait;
+        transport->close = imc_sockets_close;
+    }
+    if (transport->open == imc_sockets_open)
+        transport->context = &session->sockets;
 }
 
 #else
@@ -3128,6 +3152,11 @@ static int imc_x509_is_named(const imc_certificate *certificate, const imapconne
     X(0xcca9, "ECDHE-ECDSA-CHACHA20-POLY1305")  \
     X(0xcca8, "ECDHE-RSA-CHACHA20-POLY1305")
 
+#ifdef WOLFSSL_NO_TLS12
+#define IMC_TLS_MIN_VERSION WOLFSSL_TLSV1_3
+#else
+#define IMC_TLS_MIN_VERSION WOLFSSL_TLSV1_2
+#endif
 #define IMC_TLS_MIN_RSA 2048 /* bits */
 #define IMC_TLS_MIN_ECC 256
 
@@ -3232,6 +3261,8 @@ static int imc_tls_verify(int trusted, WOLFSSL_X509_STORE_CTX *store)
     imapconnect_tls *tls = (imapconnect_tls *)store->userCtx;
     int depth = store->error_depth;
     int last = depth == 0 ? store->totalCerts - 1 : depth;
+    if (tls == 0 || tls->self != tls)
+        return 0; /* wolfSSL 5.5 hands over its WOLFSSL_CERT_MANAGER when that has a verify callback, too */
     if (depth == 0)
         tls->leaf_seen = 1;
     if (!tls->verify)
@@ -3286,10 +3317,19 @@ static int imc_tls_send(WOLFSSL *ssl, char *bytes, int count, void *context)
     return imc_tls_from_below(tls, tls->lower->write(tls->lower->context, bytes, (size_t)count), count);
 }
 
-/* The code of a call to wolfSSL that did not succeed. */
+/* Before each call to wolfSSL that may read or write. */
+static void imc_tls_begin(imapconnect_tls *tls)
+{
+    tls->dry = 0;
+    tls->lower_code = 0;
+}
+
+/* The code of a call to wolfSSL that did not succeed: what the verify callback found, then what wolfSSL says, then what
+   the transport below had to say, since wolfSSL reports that in another way in each version. */
 static int imc_tls_code(imapconnect_tls *tls, int returned)
 {
     int error = wolfSSL_get_error(tls->ssl, returned);
+    int code;
     if (error == WOLFSSL_ERROR_WANT_READ || error == WOLFSSL_ERROR_WANT_WRITE)
         return tls->lower_code == IMAPCONNECT_WANT_WRITE ? IMAPCONNECT_WANT_WRITE : IMAPCONNECT_WANT_READ;
     tls->detail = error;
@@ -3297,13 +3337,14 @@ static int imc_tls_code(imapconnect_tls *tls, int returned)
         return IMAPCONNECT_CLOSED;
     if (tls->refused != 0)
         return tls->refused;
-    if (error == SOCKET_PEER_CLOSED_E || error == SOCKET_ERROR_E)
-        return tls->lower_code;
-    if (error == 0 && tls->lower_code != 0) /* wolfSSL 5.5 forgets why its second try to send did not succeed */
-        return tls->lower_code;
     if (error == ASN_NO_SIGNER_E && imc_tls_number(tls->chain_error) != IMAPCONNECT_E_TLS)
         error = tls->chain_error; /* the reason why an issuer was not taken, and the leaf had none */
-    return imc_tls_number(error);
+    code = imc_tls_number(error);
+    if (code != IMAPCONNECT_E_TLS || tls->lower_code == 0)
+        return code;
+    if (error == 0 || imapconnect_code_is_fatal(tls->lower_code))
+        return tls->lower_code; /* 0: wolfSSL 5.5 forgot that its second try to send would have blocked */
+    return code;
 }
 
 /* -- CA certificates -- */
@@ -3359,7 +3400,7 @@ static int imc_tls_load_system(imapconnect_tls *tls)
 }
 
 /* The first of buffer, path and system that is configured. */
-static int imc_tls_load(imapconnect_tls *tls, const imapconnect_config *config)
+static int imc_tls_load_cas(imapconnect_tls *tls, const imapconnect_config *config)
 {
     int format = config->ca_format == IMAPCONNECT_DER ? WOLFSSL_FILETYPE_ASN1 : WOLFSSL_FILETYPE_PEM;
     if (config->ca_data == 0)
@@ -3370,6 +3411,17 @@ static int imc_tls_load(imapconnect_tls *tls, const imapconnect_config *config)
     return 0;
 }
 
+/* A CA is not a trusted peer, see imc_tls_check_trust(). */
+static int imc_tls_load(imapconnect_tls *tls, const imapconnect_config *config)
+{
+    int code = imc_tls_load_cas(tls, config);
+#ifdef WOLFSSL_TRUST_PEER_CERT
+    if (wolfSSL_CTX_Unload_trust_peers(tls->context) != WOLFSSL_SUCCESS)
+        return IMAPCONNECT_E_TLS;
+#endif
+    return code;
+}
+
 /* -- the life of a connection -- */
 
 /* Before connecting: the context with its CAs, so that a missing one costs no packet. */
@@ -3377,6 +3429,7 @@ static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *confi
 {
     int mode = verify ? WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : WOLFSSL_VERIFY_NONE;
     memset(tls, 0, sizeof *tls);
+    tls->self = tls;
     tls->verify = verify != 0;
     tls->context = config->wolfssl_ctx;
     if (tls->context != 0)
@@ -3399,7 +3452,7 @@ static int imc_tls_set_policy(imapconnect_tls *tls)
     wolfSSL_SSLSetIOSend(tls->ssl, imc_tls_send);
     wolfSSL_SetIOReadCtx(tls->ssl, tls);
     wolfSSL_SetIOWriteCtx(tls->ssl, tls);
-    if (wolfSSL_SetMinVersion(tls->ssl, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS ||
+    if (wolfSSL_SetMinVersion(tls->ssl, IMC_TLS_MIN_VERSION) != WOLFSSL_SUCCESS ||
         wolfSSL_set_cipher_list(tls->ssl, imc_tls_suites + 1) != WOLFSSL_SUCCESS)
         return 0;
 #ifndef NO_RSA
@@ -3444,8 +3497,7 @@ static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *
         if (!imc_tls_set_policy(tls))
             return IMAPCONNECT_E_TLS;
     }
-    tls->dry = 0;
-    tls->lower_code = 0;
+    imc_tls_begin(tls);
     returned = wolfSSL_connect(tls->ssl);
     if (returned != WOLFSSL_SUCCESS)
         return imc_tls_code(tls, returned);
@@ -3458,7 +3510,7 @@ static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *
 static int imc_tls_read(imapconnect_tls *tls, void *bytes, size_t count)
 {
     int got;
-    tls->dry = 0;
+    imc_tls_begin(tls);
     got = wolfSSL_read(tls->ssl, bytes, (int)count);
     if (got > 0) {
         tls->silence = 0;
@@ -3472,8 +3524,9 @@ static int imc_tls_read(imapconnect_tls *tls, void *bytes, size_t count)
 static int imc_tls_write(imapconnect_tls *tls, const void *bytes, size_t count)
 {
     int sent;
-    tls->dry = 0;
+    imc_tls_begin(tls);
     sent = wolfSSL_write(tls->ssl, bytes, (int)count);
+    tls->writing = sent <= 0;
     return sent > 0 ? sent : imc_tls_code(tls, sent);
 }
 
@@ -3560,7 +3613,7 @@ static const char *imc_tls_describe(const imapconnect_tls *tls)
 
 static uint32_t imc_session_now(const imapconnect_session *session)
 {
-    return session->config.clock(session->config.user);
+    return session->config.clock != 0 ? session->config.clock(session->config.user) : 0;
 }
 
 /* What is left of the time limit, in ms; the clock may wrap. */
@@ -3673,11 +3726,15 @@ static int imc_session_secure(imapconnect_session *session)
 }
 
 /* Reads what is there before it writes: an answer that is there before its question is a forgery, and must not look
-   like an answer. */
+   like an answer. But a TLS record that has begun to leave goes first: to answer a KeyUpdate wolfSSL would send it
+   from within a read, and then send it once more when the write is repeated. */
 static int imc_session_exchange(imapconnect_session *session)
 {
     const char *at;
-    int code = session->in_at < session->in_end ? 0 : imc_session_read(session);
+    int code;
+    if (session->tls.writing)
+        return imc_session_write(session);
+    code = session->in_at < session->in_end ? 0 : imc_session_read(session);
     if (code == IMAPCONNECT_WANT_READ || code == IMAPCONNECT_WANT_WRITE)
         return imc_session_is_writing(session) ? imc_session_write(session) : code;
     if (code != 0)
@@ -3706,10 +3763,11 @@ static int imc_session_work(imapconnect_session *session)
 /* Closes what is open, each thing once, and wipes what was secret. */
 static void imc_session_release(imapconnect_session *session)
 {
+    int opened = session->opened;
     imc_tls_free(&session->tls);
-    if (session->opened)
-        session->config.transport.close(session->config.transport.context);
     session->opened = session->secured = session->busy = 0;
+    if (opened)
+        session->config.transport.close(session->config.transport.context);
     session->socket = -1;
     session->in_at = session->in_end = 0;
     session->engine.username = session->engine.password = 0;
@@ -3759,6 +3817,7 @@ static int imc_session_wait(imapconnect_session *session, int want)
 {
     const imapconnect_config *config = &session->config;
     uint32_t left = imc_session_left(session);
+    int code;
     if (session->engine.state != IMC_OPENING)
         session->patience = left;
     session->wants = want == IMAPCONNECT_WANT_WRITE ? IMAPCONNECT_WRITABLE : IMAPCONNECT_READABLE;
@@ -3771,7 +3830,10 @@ static int imc_session_wait(imapconnect_session *session, int want)
     if (config->transport.wait == 0)
         return 0;
     left = (uint32_t)imc_bytes_least(session->patience, config->keep_going != 0 ? IMC_SLICE : session->patience);
-    return config->transport.wait(config->transport.context, session->wants, left) < 0 ? IMAPCONNECT_E_TRANSPORT : 0;
+    code = config->transport.wait(config->transport.context, session->wants, left);
+    if (code >= 0)
+        return 0;
+    return imapconnect_code_is_fatal(code) ? code : IMAPCONNECT_E_TRANSPORT;
 }
 
 /* Is the time up? Asked after the work and not before, so that what has arrived in time is still read. */
@@ -3783,11 +3845,21 @@ static int imc_session_late(imapconnect_session *session)
     return session->engine.state == IMC_OPENING ? IMAPCONNECT_E_CONNECT_TIMEOUT : IMAPCONNECT_E_TIMEOUT;
 }
 
+/* There is more to do, and a fast server could keep it so; but the caller has other things to do as well. */
+static int imc_session_breathe(imapconnect_session *session)
+{
+    const imapconnect_config *config = &session->config;
+    session->patience = 0;
+    if (config->nonblocking)
+        return IMAPCONNECT_PENDING;
+    return config->keep_going != 0 && config->keep_going(config->user) != 0 ? IMAPCONNECT_E_CANCELLED : 0;
+}
+
 /* Works until the call has its result; waits where there is nothing to do, or returns IMAPCONNECT_PENDING. */
 static int imc_session_loop(imapconnect_session *session)
 {
     const imapconnect_engine *engine = &session->engine;
-    int works = 0;
+    unsigned works = 0;
     for (;;) {
         int code = engine->error != 0 ? engine->error : imc_session_work(session);
         int late = imc_session_late(session);
@@ -3799,10 +3871,8 @@ static int imc_session_loop(imapconnect_session *session)
             return imc_session_end(session);
         if (code == 0)
             code = late;
-        if (code == 0 && session->config.nonblocking && ++works == IMC_STEP_WORKS) {
-            session->patience = 0; /* there is more; but the caller has other things to do */
-            return IMAPCONNECT_PENDING;
-        }
+        if (code == 0 && ++works % IMC_STEP_WORKS == 0)
+            code = imc_session_breathe(session);
         if (code == IMAPCONNECT_PENDING)
             return code;
         if (code != 0)
@@ -3840,8 +3910,8 @@ static int imc_session_command(imapconnect_session *session, const struct imc_co
     if (code != 0)
         return code;
     if (session->began != imc_session_now(session))
-        session->sockets.drained = 0; /* since the last call something may have come, and is read before we write */
-    session->busy = 1;
+        session->sockets.drained = 0; /* what has come since the last call is read before we write */
+    session->busy = session->running = 1;
     imc_engine_call(&session->engine, command, responses);
     imc_engine_send_word(&session->engine, command->state, text);
     return imc_session_run(session);
@@ -3857,16 +3927,15 @@ IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config)
 }
 
 IMAPCONNECT_API int imapconnect_init_sized(imapconnect_session *session, const imapconnect_config *config,
-                                           size_t size)
+                                           size_t size, size_t read_size)
 {
     if (session == 0)
         return IMAPCONNECT_E_PARAMETER;
-    if (size != sizeof *session)
+    if (size != sizeof *session || read_size != sizeof session->in)
         return IMAPCONNECT_E_LAYOUT;
     memset(session, 0, sizeof *session);
     if (config != 0)
         session->config = *config;
-    imc_sockets_default(session);
     session->sockets.fd = -1;
     session->socket = -1;
     session->engine.config = &session->config;
@@ -3884,6 +3953,19 @@ static int imc_connect_check_argument(const char *text)
     if (count > IMAPCONNECT_MAX_ARGUMENT)
         return IMAPCONNECT_E_TOO_LONG;
     return imc_commands_is_line(text, count) ? 0 : IMAPCONNECT_E_VALUE;
+}
+
+/* Nothing is left of an earlier connection on the same session, nor of the place where the session was then. */
+static void imc_connect_reset(imapconnect_session *session)
+{
+    memset(&session->engine, 0, sizeof session->engine);
+    memset(&session->tls, 0, sizeof session->tls);
+    memset(&session->sockets, 0, sizeof session->sockets);
+    session->engine.config = &session->config;
+    session->sockets.fd = -1;
+    session->detail = 0;
+    session->step = 0;
+    imc_sockets_default(session);
 }
 
 /* Everything that can be known to be wrong before a packet is sent. */
@@ -3920,18 +4002,17 @@ IMAPCONNECT_API int imapconnect(imapconnect_session *session, const char *server
     if (code != IMAPCONNECT_E_NOT_OPEN || session == 0 || session->magic != IMC_MAGIC)
         return code;
     engine = &session->engine;
-    memset(engine, 0, sizeof *engine);
+    imc_connect_reset(session);
     imc_engine_call(engine, 0, responses);
-    engine->config = &session->config;
     engine->on_log = on_log;
     engine->username = username;
     engine->password = password;
     engine->secure = (uint8_t)secure;
-    session->busy = 1;
+    session->busy = session->running = 1;
     session->began = imc_session_now(session);
     code = imc_connect_check(session, server, username, password, secure, verify);
     if (code != 0)
-        return imc_session_fail(session, code);
+        imc_engine_fail(engine, code);
     engine->state = IMC_OPENING;
     return imc_session_run(session);
 }
@@ -3948,8 +4029,6 @@ IMAPCONNECT_API void imapconnect_close(imapconnect_session *session)
     imc_session_release(session);
     config = session->config;
     IMAPCONNECT_WIPE(session, sizeof *session);
-    if (config.transport.context == &session->sockets)
-        memset(&config.transport, 0, sizeof config.transport);
     (void)imapconnect_init(session, &config);
 }
 
@@ -4073,6 +4152,7 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #undef IMC_MD5_BLOCK
 #undef IMC_MD5_DIGEST
 #undef IMC_MECHANISMS
+#undef IMC_EAI_NODATA
 #undef IMC_SEND_FLAGS
 #undef IMC_SLICE
 #undef IMC_STATUS_WORDS
@@ -4081,6 +4161,7 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #undef IMC_TLS_MAX_SILENT
 #undef IMC_TLS_MIN_ECC
 #undef IMC_TLS_MIN_RSA
+#undef IMC_TLS_MIN_VERSION
 #undef IMC_TLS_SUITES
 #undef IMC_WRITE_ROOM
 

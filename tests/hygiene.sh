@@ -1,0 +1,233 @@
+#!/bin/sh
+# hygiene.sh: is imapconnect.h a good guest in other people's programs?
+#
+# Every way to include it is compiled with all warnings as errors, linked, and run: a misspelt switch compiles, too,
+# but does not pass (see tests/hygiene/use.c). Then the object is looked at: names, sections, symbols.
+set -u
+
+cd "$(dirname "$0")/.." || exit 1
+BUILD_DIR=${BUILD_DIR:-$PWD/build}
+work=$(mktemp -d "$BUILD_DIR/hygiene.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+warnings='-Wall -Wextra -pedantic -Wconversion -Wshadow -Wundef -Wcast-qual -Werror'
+posix=-D_POSIX_C_SOURCE=200809L
+here=tests/hygiene
+passed=0 failed=0
+
+ok() {
+    passed=$((passed + 1))
+    echo "ok $1"
+}
+
+not_ok() {
+    failed=$((failed + 1))
+    echo "not ok $1 - $2"
+}
+
+# check NAME COMMAND...: the command must succeed.
+check() {
+    what=$1
+    shift
+    if "$@" >"$work/out" 2>&1; then
+        ok "$what"
+    else
+        not_ok "$what" "$*"
+        head -n 20 "$work/out"
+    fi
+}
+
+# empty NAME TEXT: there must be none.
+empty() {
+    if [ -z "$2" ]; then
+        ok "$1"
+    else
+        not_ok "$1" "$(echo "$2" | tr '\n' ' ')"
+    fi
+}
+
+# compile_and_run LANGUAGE COMPILER OPTION...: one unit with the implementation, and main.
+compile_and_run() {
+    language=$1 compiler=$2
+    shift 2
+    # shellcheck disable=SC2086
+    "$compiler" -x "$language" $warnings -DUSE=use_a -DIMPLEMENT "$@" $here/use.c $here/main.c \
+        -o "$work/program" -lwolfssl && "$work/program"
+}
+
+# object NAME OPTION...: the implementation alone, as small as a firmware wants it.
+object() {
+    output=$1
+    shift
+    # shellcheck disable=SC2086
+    gcc -std=c99 $posix $warnings -Os -fno-pic "$@" -c $here/implement.c -o "$output"
+}
+
+# ---- compilers, standards, orders ----
+
+for order in 1 2 3 4; do
+    check "gcc c99, order $order" compile_and_run c gcc -std=c99 $posix -DORDER=$order
+    check "clang c99, order $order" compile_and_run c clang -std=c99 $posix -DORDER=$order
+    check "g++ c++17, order $order" compile_and_run c++ g++ -std=c++17 -DORDER=$order
+    check "clang++ c++17, order $order" compile_and_run c++ clang++ -std=c++17 -DORDER=$order
+done
+for standard in c11 c17; do
+    check "gcc $standard" compile_and_run c gcc -std=$standard $posix -DORDER=1
+    check "clang $standard" compile_and_run c clang -std=$standard $posix -DORDER=1
+done
+for standard in c++11 c++14 c++20; do
+    check "g++ $standard" compile_and_run c++ g++ -std=$standard -DORDER=1
+    check "clang++ $standard" compile_and_run c++ clang++ -std=$standard -DORDER=1
+done
+# What an optimiser sees, it warns about; it takes its time.
+check "gcc -O2" compile_and_run c gcc -std=c99 $posix -O2 -DORDER=2
+check "gcc -O3" compile_and_run c gcc -std=c99 $posix -O3 -DORDER=2
+check "clang -O2" compile_and_run c clang -std=c99 $posix -O2 -DORDER=2
+check "g++ -O2" compile_and_run c++ g++ -std=c++17 -O2 -DORDER=2
+check "gcc, its own standard" compile_and_run c gcc -DORDER=1
+check "clang, its own standard" compile_and_run c clang -DORDER=1
+
+# Without _POSIX_C_SOURCE the header must say what to do.
+gcc -std=c99 -c $here/implement.c -o "$work/none.o" >"$work/out" 2>&1
+if grep -q 'error.*_POSIX_C_SOURCE' "$work/out"; then
+    ok "c99 without _POSIX_C_SOURCE: advice"
+else
+    not_ok "c99 without _POSIX_C_SOURCE: advice" "no #error names it"
+fi
+
+# ---- more than one unit ----
+
+# units NAME OPTIONS_A OPTIONS_B: use_a with OPTIONS_A and use_b with OPTIONS_B in one program.
+units() {
+    # shellcheck disable=SC2086
+    gcc -std=c99 $posix $warnings -DORDER=1 -DUSE=use_a $1 -c $here/use.c -o "$work/a.o" &&
+        gcc -std=c99 $posix $warnings -DORDER=1 -DUSE=use_b $2 -c $here/use.c -o "$work/b.o" &&
+        gcc -std=c99 $warnings -DTWO_UNITS $here/main.c "$work/a.o" "$work/b.o" $3 -o "$work/program" -lwolfssl &&
+        "$work/program"
+}
+
+check "implementation in a unit of its own" object "$work/implement.o"
+check "two units, implementation in one" units -DIMPLEMENT -UIMPLEMENT ''
+check "two units and the implementation in a third" units '' '' "$work/implement.o -no-pie"
+check "two units, both static" units '-DIMPLEMENT -DIMAPCONNECT_STATIC' '-DIMPLEMENT -DIMAPCONNECT_STATIC' ''
+empty "static: nothing exported" "$(nm -g --defined-only "$work/a.o" | awk '{print $3}' | grep -v '^use_a$')"
+check "READ_SIZE differs: refused" units -DIMPLEMENT '-DIMAPCONNECT_READ_SIZE=1024 -DEXPECT_LAYOUT' ''
+check "LOG_SIZE differs: refused" units -DIMPLEMENT '-DIMAPCONNECT_LOG_SIZE=200 -DEXPECT_LAYOUT' ''
+check "READ_SIZE alike: taken" units '-DIMPLEMENT -DIMAPCONNECT_READ_SIZE=1024' '-DIMAPCONNECT_READ_SIZE=1024' ''
+echo '#define IMAPCONNECT_READ_SIZE 2048' >"$work/config.h"
+config="-DREAD_SIZE=2048 -DIMAPCONNECT_CONFIG_H=\"$work/config.h\""
+check "limits from IMAPCONNECT_CONFIG_H" units "-DIMPLEMENT $config" "$config" ''
+
+# C and C++ in one program: the names are C's.
+cxx_uses_c() {
+    # shellcheck disable=SC2086
+    g++ -std=c++11 $warnings -DORDER=1 -DUSE=use_a -x c++ $here/use.c $here/main.c -x none "$work/implement.o" \
+        -no-pie -o "$work/program" -lwolfssl && "$work/program"
+}
+check "C++ calls the implementation in C" cxx_uses_c
+
+# ---- switches ----
+
+# A folder in which each header of wolfSSL is an error: what compiles with it does not need wolfSSL.
+without=$work/without
+(cd /usr/include && find wolfssl -name '*.h') | while read -r file; do
+    mkdir -p "$without/$(dirname "$file")"
+    echo '#error "no wolfSSL here"' >"$without/$file"
+done
+if object "$work/trap.o" -I"$without" >/dev/null 2>&1; then
+    not_ok "the trap for wolfSSL's headers works" "it let them through"
+else
+    ok "the trap for wolfSSL's headers works"
+fi
+
+# alone NAME OPTION...: NO_TLS: compiled with the trap, linked without the library.
+alone() {
+    # shellcheck disable=SC2086
+    gcc -std=c99 $posix $warnings -O2 -I"$without" -DORDER=2 -DUSE=use_a -DIMPLEMENT -DIMAPCONNECT_NO_TLS "$@" \
+        $here/use.c $here/main.c -o "$work/program" && "$work/program"
+}
+
+no_tls=-DIMAPCONNECT_NO_TLS no_sockets=-DIMAPCONNECT_NO_SOCKETS no_strings=-DIMAPCONNECT_NO_STRINGS
+check "NO_TLS" compile_and_run c gcc -std=c99 $posix -DORDER=1 $no_tls
+check "NO_TLS, wolfSSL not installed" alone
+check "NO_SOCKETS" compile_and_run c gcc -std=c99 -DORDER=1 $no_sockets
+check "NO_STRINGS" compile_and_run c gcc -std=c99 $posix -DORDER=1 $no_strings
+check "NO_SOCKETS, NO_STRINGS" compile_and_run c clang -std=c99 -DORDER=1 $no_sockets $no_strings
+check "all three, wolfSSL not installed" alone $no_sockets $no_strings
+check "all three, clang" compile_and_run c clang -std=c99 -DORDER=1 $no_tls $no_sockets $no_strings
+check "all three, C++" compile_and_run c++ g++ -std=c++11 -DORDER=1 $no_tls $no_sockets $no_strings
+
+# ---- the object ----
+
+# No heap, no stdio, nothing that exits: what is not in these lists must not be called.
+memory='memcpy memmove memset memcmp memchr strlen strcmp strncmp strchr'
+compiler='__assert_fail __stack_chk_fail _GLOBAL_OFFSET_TABLE_'
+files='opendir readdir closedir stat fstat open read close __errno_location'
+sockets='socket connect send recv close fcntl poll getaddrinfo freeaddrinfo getsockopt setsockopt clock_gettime'
+
+# strangers PREFIXES NAME...: what the object calls and is neither one of NAME nor begins with one of PREFIXES.
+strangers() {
+    prefixes=$1
+    shift
+    nm -u "$work/object.o" | awk '{print $NF}' | grep -Ev "^($prefixes)" | while read -r name; do
+        case " $(echo "$@" | tr '\n' ' ') " in
+        *" $name "*) ;;
+        *) echo "$name" ;;
+        esac
+    done
+}
+
+# Variables that can be written, and sections that hold any.
+writable() {
+    size -A "$work/object.o" | awk '/^\.(data|bss|tdata|tbss)/ && $2 > 0 {print $1, $2}'
+    nm "$work/object.o" | awk '$2 ~ /^[bBdDCsSgG]$/ {print $3}'
+}
+
+exported() {
+    nm -g --defined-only "$work/object.o" | awk '{print $3}' | sort
+}
+
+# inspect NAME OPTION...: compiles $work/object.o, for these checks and for the next ones.
+inspect() {
+    name=$1
+    shift
+    check "$name: compiles" object "$work/object.o" "$@"
+    empty "$name: exported names begin with imapconnect" "$(exported | grep -Ev '^imapconnect(_|$)')"
+    empty "$name: nothing writable" "$(writable)"
+}
+
+wolf='wolfSSL|wc_|Base64_'
+inspect "whole"
+empty "whole: calls libc and wolfSSL alone" "$(strangers "$wolf" "$memory $compiler $files $sockets")"
+sed -n 's/^IMAPCONNECT_API .*[ *]\(imapconnect[a-z0-9_]*\)(.*/\1/p' imapconnect.h | sort -u >"$work/declared"
+exported >"$work/exported"
+check "what is declared is what is exported" diff "$work/declared" "$work/exported"
+inspect "NO_TLS" $no_tls
+empty "NO_TLS: calls libc alone" "$(strangers - "$memory $compiler $files $sockets")"
+inspect "NO_SOCKETS" $no_sockets
+empty "NO_SOCKETS: calls wolfSSL, memory and files alone" "$(strangers "$wolf" "$memory $compiler $files")"
+inspect "NO_STRINGS" $no_strings
+empty "NO_STRINGS: no texts" "$(strings "$work/object.o" | grep 'out of memory\|IMAPCONNECT_E_')"
+inspect "all three" $no_tls $no_sockets $no_strings
+empty "all three: calls memory functions alone" "$(strangers - "$memory $compiler")"
+
+# ---- macros ----
+
+# The macros that the whole header leaves behind, of its own and none of the headers that it includes.
+gcc -std=c99 $posix -E -dD $here/implement.c 2>/dev/null |
+    awk '/^# [0-9]+ "/ {own = $3 ~ /imapconnect\.h"$/}
+         own && $1 == "#define" {sub(/\(.*/, "", $2); left[$2] = 1}
+         $1 == "#undef" {delete left[$2]}
+         END {for (name in left) print name}' >"$work/macros"
+check "macros: found at all" grep -q '^IMAPCONNECT_VERSION$' "$work/macros"
+empty "macros: all begin with IMAPCONNECT" "$(grep -Ev '^(IMAPCONNECT_|imapconnect_)' "$work/macros")"
+
+# ---- form ----
+
+if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
+    check "clang-format" clang-format --dry-run -Werror imapconnect.h tests/*.[ch] tests/hygiene/*.c examples/*.c
+fi
+
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]

@@ -1,0 +1,89 @@
+#!/bin/sh
+# run.sh: compiles and runs every test, and adds up. `./build.sh test` calls it.
+#
+# Tests are the programs tests/test_*.c (see test.h) and the scripts named below. Each prints as its last line
+# `N passed, N failed`; one that crashes, hangs or says nothing counts as one failed. When something failed, what the
+# test said about it is shown. The last line is the sum; the status is 0 only when nothing failed and something
+# passed.
+#
+# Two tests run at a time. All that they write is in a directory of this run's own under BUILD_DIR.
+#
+#   run.sh [NAME ...]      only these, `run.sh test_lexer.c live.sh` for example
+set -eu
+
+cd "$(dirname "$0")/.."
+BUILD_DIR=${BUILD_DIR:-build}
+mkdir -p "$BUILD_DIR"
+BUILD_DIR=$(cd "$BUILD_DIR" && pwd)
+export BUILD_DIR
+
+scripts='live.sh tls.sh hygiene.sh readme.sh'
+warnings='-Wall -Wextra -pedantic -Wconversion -Wshadow -Wundef -Wcast-qual -Werror'
+program_limit=300 script_limit=600
+boring='^ok \|^\[ RUN \|^\[       OK'
+
+# Compiles one test program and runs it.
+run_program() {
+    # $warnings is several words.
+    # shellcheck disable=SC2086
+    gcc -std=c99 -D_POSIX_C_SOURCE=200809L -O1 -g $warnings -fsanitize=address,undefined \
+        -fno-sanitize-recover=all "tests/$1" -o "$work/$1.bin" -lcmocka -lwolfssl || return 1
+    # Without handle_segv=2 cmocka catches the signal first, and the report of the sanitizer is lost.
+    ASAN_OPTIONS=handle_segv=2:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
+        timeout -k 5 $program_limit "$work/$1.bin"
+}
+
+# Runs one test, of either kind: its output is in $work/NAME.out, its two numbers are in $work/NAME.sum.
+run_one() {
+    status=0
+    started=$(date +%s)
+    case $1 in
+    *.c) run_program "$1" >"$work/$1.out" 2>"$work/$1.err" || status=$? ;;
+    *) timeout -k 5 $script_limit sh "tests/$1" >"$work/$1.out" 2>"$work/$1.err" || status=$? ;;
+    esac
+    # shellcheck disable=SC2046
+    set -- "$1" $(tail -n 1 "$work/$1.out" | sed -n 's/^\([0-9]\{1,9\}\) passed, \([0-9]\{1,9\}\) failed$/\1 \2/p')
+    passed=${2:-0} failed=${3:-1}
+    [ "$status" -eq 0 ] || [ "$failed" -ne 0 ] || failed=1
+    [ "$passed" -ne 0 ] || [ "$failed" -ne 0 ] || failed=1
+    {
+        [ "$failed" -eq 0 ] || grep -hv "$boring" "$work/$1.out" "$work/$1.err" | sed 's/^/    /'
+        [ $# -eq 3 ] || echo "    $1 ended with status $status and without its last line"
+        echo "$1: $passed passed, $failed failed, $(($(date +%s) - started)) s"
+    } >"$work/$1.report"
+    cat "$work/$1.report"
+    echo "$passed $failed" >"$work/$1.sum"
+}
+
+if [ "${1:-}" = --one ]; then
+    work=$2
+    run_one "$3"
+    exit 0
+fi
+
+work=$(mktemp -d "$BUILD_DIR/test.XXXXXX")
+chmod 755 "$work"
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# The scripts first: they take longest.
+if [ $# -eq 0 ]; then
+    for name in $scripts; do
+        [ ! -f "tests/$name" ] || set -- "$@" "$name"
+    done
+    for name in tests/test_*.c; do
+        [ ! -f "$name" ] || set -- "$@" "${name#tests/}"
+    done
+fi
+[ $# -eq 0 ] || printf '%s\n' "$@" | xargs -n 1 -P 2 sh tests/run.sh --one "$work" || true
+
+passed=0 failed=0
+for name; do
+    if read -r good bad <"$work/$name.sum"; then
+        passed=$((passed + good)) failed=$((failed + bad))
+    else
+        failed=$((failed + 1))
+    fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
