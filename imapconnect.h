@@ -647,7 +647,7 @@ IMAPCONNECT_API int imapconnect_step(imapconnect_session *session);
 
 /* What the call in progress waits for: the bits IMAPCONNECT_READABLE and IMAPCONNECT_WRITABLE of the socket
    imapconnect_socket(). Call imapconnect_step() when one of them is true, and at the latest after `*milliseconds`
-   (0: at once). Ask anew after each step; while connecting the socket itself may change too. */
+   (0: at once, whatever the bits are). Ask anew after each step; while connecting the socket itself may change too. */
 IMAPCONNECT_API int imapconnect_wants(const imapconnect_session *session, uint32_t *milliseconds);
 
 /* The socket, -1 when there is none. */
@@ -2667,11 +2667,12 @@ static const struct {
                           {ECONNABORTED, IMAPCONNECT_E_RESET},    {ENOMEM, IMAPCONNECT_E_MEMORY},
                           {ENOBUFS, IMAPCONNECT_E_MEMORY}};
 
-/* The system's errno into a code. */
+/* The system's errno into a code. Of several addresses the first one's errno is kept, as its code is. */
 static int imc_sockets_error(imapconnect_sockets *sockets, int number)
 {
     size_t i;
-    sockets->detail = number;
+    if (sockets->error == 0)
+        sockets->detail = number;
     for (i = 0; i < sizeof imc_sockets_errors / sizeof imc_sockets_errors[0]; i++)
         if (imc_sockets_errors[i].number == number)
             return imc_sockets_errors[i].code;
@@ -2821,6 +2822,7 @@ static int imc_sockets_open(void *context, const char *host, uint16_t port, uint
     for (;;) {
         if (state > 0) {
             sockets->drained = 1;
+            sockets->error = 0;
             sockets->detail = 0;
             return sockets->fd;
         }
@@ -3736,7 +3738,7 @@ static int imc_session_exchange(imapconnect_session *session)
         return imc_session_write(session);
     code = session->in_at < session->in_end ? 0 : imc_session_read(session);
     if (code == IMAPCONNECT_WANT_READ || code == IMAPCONNECT_WANT_WRITE)
-        return imc_session_is_writing(session) ? imc_session_write(session) : code;
+        return session->engine.error == 0 && imc_session_is_writing(session) ? imc_session_write(session) : code;
     if (code != 0)
         return code;
     at = session->in + session->in_at;
@@ -3796,7 +3798,6 @@ static int imc_session_end(imapconnect_session *session)
     imapconnect_engine *engine = &session->engine;
     int result = engine->result;
     session->busy = 0;
-    session->began = imc_session_now(session);
     engine->list = 0;
     engine->username = engine->password = 0;
     if (engine->command == &imc_engine_logout) {
@@ -3840,6 +3841,8 @@ static int imc_session_wait(imapconnect_session *session, int want)
 static int imc_session_late(imapconnect_session *session)
 {
     imc_session_keep_time(session);
+    if (session->engine.done)
+        session->began = imc_session_now(session); /* of what comes after this call */
     if (session->engine.done || imc_session_left(session) > 0)
         return 0;
     return session->engine.state == IMC_OPENING ? IMAPCONNECT_E_CONNECT_TIMEOUT : IMAPCONNECT_E_TIMEOUT;
@@ -3909,9 +3912,9 @@ static int imc_session_command(imapconnect_session *session, const struct imc_co
     int code = imc_session_check(session);
     if (code != 0)
         return code;
+    session->busy = session->running = 1; /* from here on callbacks are called, the clock among them */
     if (session->began != imc_session_now(session))
         session->sockets.drained = 0; /* what has come since the last call is read before we write */
-    session->busy = session->running = 1;
     imc_engine_call(&session->engine, command, responses);
     imc_engine_send_word(&session->engine, command->state, text);
     return imc_session_run(session);
