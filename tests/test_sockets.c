@@ -380,15 +380,26 @@ static void an_ipv6_address(void **state)
     close(listener);
 }
 
-/* A name that the system knows without asking anyone. It may stand for two addresses, one of them refused. */
+/* A name that most systems know without asking anyone. It may stand for two addresses, one of them refused. Where it is
+   unknown (a bare chroot has no /etc/hosts), that is what has to come out. */
 static void a_name_is_looked_up(void **state)
 {
     imapconnect_sockets sockets;
+    struct addrinfo *found = 0;
+    int unknown = getaddrinfo("localhost", 0, 0, &found);
     uint16_t port;
     int listener = listen_here(&port, 5);
 
     (void)state;
     begin(&sockets);
+    if (unknown != 0) {
+        int code = open_to(&sockets, "localhost", port);
+
+        assert_in_range(-code, 11001, 11004);
+        close(listener);
+        return;
+    }
+    freeaddrinfo(found);
     assert_true(open_to(&sockets, "localhost", port) >= 0);
     assert_true(sockets.addresses != 0);
     imc_sockets_close(&sockets);
