@@ -549,6 +549,7 @@ typedef struct imapconnect_tls {        /* room >>wolfssl */
     uint8_t handshaking;
     uint8_t dry;     /* the transport below had nothing to read */
     uint8_t writing; /* a record is on its way: nothing may be read before it has left */
+    uint8_t unsent;  /* wolfSSL keeps bytes that the transport below did not take */
     uint8_t leaf_seen;
 } imapconnect_tls;
 
@@ -3315,8 +3316,10 @@ static int imc_tls_receive(WOLFSSL *ssl, char *bytes, int count, void *context)
 static int imc_tls_send(WOLFSSL *ssl, char *bytes, int count, void *context)
 {
     imapconnect_tls *tls = (imapconnect_tls *)context;
+    int moved = imc_tls_from_below(tls, tls->lower->write(tls->lower->context, bytes, (size_t)count), count);
     (void)ssl;
-    return imc_tls_from_below(tls, tls->lower->write(tls->lower->context, bytes, (size_t)count), count);
+    tls->unsent = moved == WOLFSSL_CBIO_ERR_WANT_READ;
+    return moved;
 }
 
 /* Before each call to wolfSSL that may read or write. */
@@ -3523,10 +3526,24 @@ static int imc_tls_read(imapconnect_tls *tls, void *bytes, size_t count)
     return got == IMAPCONNECT_CLOSED && tls->detail != WOLFSSL_ERROR_ZERO_RETURN ? IMAPCONNECT_E_TRUNCATED : got;
 }
 
+/* An answer of wolfSSL's own that is stuck, to a KeyUpdate say, leaves first, and not from within wolfSSL_write(): that
+   would count what was last stuck there as sent, and leave out as many bytes of what it is given now. After the
+   handshake wolfSSL_connect() does nothing else. */
+static int imc_tls_flush(imapconnect_tls *tls)
+{
+    int returned = wolfSSL_connect(tls->ssl);
+    return returned == WOLFSSL_SUCCESS ? 0 : imc_tls_code(tls, returned);
+}
+
 static int imc_tls_write(imapconnect_tls *tls, const void *bytes, size_t count)
 {
     int sent;
     imc_tls_begin(tls);
+    if (tls->unsent && !tls->writing) {
+        sent = imc_tls_flush(tls);
+        if (sent != 0)
+            return sent;
+    }
     sent = wolfSSL_write(tls->ssl, bytes, (int)count);
     tls->writing = sent <= 0;
     return sent > 0 ? sent : imc_tls_code(tls, sent);
@@ -3805,6 +3822,7 @@ static int imc_session_end(imapconnect_session *session)
             imc_tls_shutdown(&session->tls);
         imc_session_release(session);
         engine->state = IMC_CLOSED;
+        engine->error = 0; /* what a close inside the transport's close may have left */
     } else if (engine->command == 0 && result == IMAPCONNECT_OK) {
         result = session->socket; /* the connect's */
     }
