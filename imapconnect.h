@@ -1406,7 +1406,7 @@ static int imc_lexer_next(imapconnect_lexer *lexer, const char **at, const char 
  * its way to the log. Invariant: each byte passes once and in order, and nothing that is secret passes.
  * Nothing is understood here. */
 
-/* The first error wins, and stays. */
+/* The first error wins, and stays. It is the engine's, and stands here since a callback may cancel. */
 static void imc_engine_fail(imapconnect_engine *engine, int code)
 {
     if (engine->error != 0)
@@ -1905,9 +1905,7 @@ static int imc_responses_next(imapconnect_engine *engine, const char **at, const
     for (;;) {
         imc_slice piece;
         int saw = IMC_SAW_NOTHING;
-        int token;
-        token = imc_lexer_next(&reader->lexer, at, end, &piece);
-        switch (token) {
+        switch (imc_lexer_next(&reader->lexer, at, end, &piece)) {
         case IMC_WORD:
             saw = imc_responses_word(reader);
             break;
@@ -2602,6 +2600,25 @@ static void imc_engine_take(imapconnect_engine *engine, const char **at, const c
             imc_engine_fail(engine, IMAPCONNECT_E_LIMIT);
         imc_engine_dispatch(engine, saw);
     }
+}
+
+/* The connect begins. */
+static void imc_engine_start(imapconnect_engine *engine)
+{
+    engine->state = IMC_OPENING;
+}
+
+/* The connection is there. */
+static void imc_engine_opened(imapconnect_engine *engine)
+{
+    engine->state = engine->secure == IMAPCONNECT_TLS ? IMC_SECURING : IMC_GREETING;
+    engine->step++;
+}
+
+/* The connection is gone. */
+static void imc_engine_closed(imapconnect_engine *engine)
+{
+    engine->state = IMC_CLOSED;
 }
 
 /* TLS is up. After STARTTLS nothing that was read before is left, and the capabilities are asked for anew. */
@@ -3706,8 +3723,7 @@ static int imc_session_open(imapconnect_session *session)
     if (imc_session_left(session) == 0)
         return IMAPCONNECT_E_CONNECT_TIMEOUT; /* looking up the name took too long */
     session->socket = opened;
-    engine->state = engine->secure == IMAPCONNECT_TLS ? IMC_SECURING : IMC_GREETING;
-    engine->step++;
+    imc_engine_opened(engine);
     return 0;
 }
 
@@ -3803,7 +3819,7 @@ static int imc_session_fail(imapconnect_session *session, int code)
     code = engine->error;
     session->detail = session->tls.detail != 0 ? session->tls.detail : session->sockets.detail;
     imc_session_release(session);
-    engine->state = IMC_CLOSED;
+    imc_engine_closed(engine);
     if (engine->command == &imc_engine_logout)
         engine->error = 0;
     return code;
@@ -3821,7 +3837,7 @@ static int imc_session_end(imapconnect_session *session)
         if (result == IMAPCONNECT_OK)
             imc_tls_shutdown(&session->tls);
         imc_session_release(session);
-        engine->state = IMC_CLOSED;
+        imc_engine_closed(engine);
         engine->error = 0; /* what a close inside the transport's close may have left */
     } else if (engine->command == 0 && result == IMAPCONNECT_OK) {
         result = session->socket; /* the connect's */
@@ -4034,7 +4050,7 @@ IMAPCONNECT_API int imapconnect(imapconnect_session *session, const char *server
     code = imc_connect_check(session, server, username, password, secure, verify);
     if (code != 0)
         imc_engine_fail(engine, code);
-    engine->state = IMC_OPENING;
+    imc_engine_start(engine);
     return imc_session_run(session);
 }
 
