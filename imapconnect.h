@@ -3853,7 +3853,7 @@ static int imc_session_wait(imapconnect_session *session, int want)
     const imapconnect_config *config = &session->config;
     uint32_t left = imc_session_left(session);
     int code;
-    if (session->engine.state != IMC_OPENING)
+    if (session->engine.state != IMC_OPENING || session->patience > left)
         session->patience = left;
     session->wants = want == IMAPCONNECT_WANT_WRITE ? IMAPCONNECT_WRITABLE : IMAPCONNECT_READABLE;
     if (imc_session_is_writing(session))

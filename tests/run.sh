@@ -17,7 +17,7 @@ mkdir -p "$BUILD_DIR"
 BUILD_DIR=$(cd "$BUILD_DIR" && pwd)
 export BUILD_DIR
 
-scripts='live.sh tls.sh hygiene.sh readme.sh'
+scripts='live.sh tls.sh hygiene.sh readme.sh figures.sh'
 warnings='-Wall -Wextra -pedantic -Wconversion -Wshadow -Wundef -Wcast-qual -Werror'
 program_limit=300 script_limit=600
 boring='^ok \|^\[ RUN \|^\[       OK'
