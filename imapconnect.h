@@ -312,8 +312,8 @@ typedef struct imapconnect_transport {
 
    What the server sent while a command ran, one NUL-terminated text for each response, in a buffer of the
    caller's. CRLF is left out; so are the bytes of a literal, whose {size} stays. Every call that is given a
-   list empties it first. When the buffer is full, what came first is kept, `truncated` is set, and the
-   protocol goes on in step.
+   list empties it first, unless another call is in progress. When the buffer is full, what came first is kept,
+   `truncated` is set, and the protocol goes on in step.
 
        const char *line = 0;
        while ((line = imapconnect_list_next(&list, line)) != 0) puts(line);                                  */
@@ -2644,8 +2644,6 @@ static void imc_engine_call(imapconnect_engine *engine, const struct imc_command
     engine->list = list;
     engine->done = 0;
     engine->result = 0;
-    if (list != 0)
-        imc_list_clear(list);
 }
 
 /* >>sockets ------------------------------------------------------------------------------------------ *
@@ -2948,8 +2946,8 @@ static void imc_sockets_default(imapconnect_session *session)
 /* >>x509 --------------------------------------------------------------------------------------------- *
  * What a certificate says of its names and its signature, read from its DER. wolfSSL verifies the chain;
  * this looks at what it gets wrong: names by their type, addresses as bytes, and the strength of the
- * signature's hash. Invariant: no byte is read behind the certificate, and what is malformed proves
- * nothing. */
+ * signature's hash. Invariant: no byte is read behind the certificate, and reading ends at the first
+ * element that is malformed. */
 
 #ifndef IMAPCONNECT_NO_TLS
 
@@ -3304,8 +3302,9 @@ static int imc_tls_verify(int trusted, WOLFSSL_X509_STORE_CTX *store)
 static int imc_tls_from_below(imapconnect_tls *tls, int moved, int asked)
 {
     if (moved > 0)
-        return moved < asked ? moved : asked; /* one that claims more than it was asked for is not believed */
-    tls->lower_code = (int16_t)imc_codes_of_transport(moved);
+        return moved < asked ? moved : asked;        /* one that claims more than it was asked for is not believed */
+    if (!imapconnect_code_is_fatal(tls->lower_code)) /* after a failed read wolfSSL may still try to send an alert */
+        tls->lower_code = (int16_t)imc_codes_of_transport(moved);
     if (moved == IMAPCONNECT_WANT_READ || moved == IMAPCONNECT_WANT_WRITE)
         return WOLFSSL_CBIO_ERR_WANT_READ; /* the same number as for write */
     return moved == IMAPCONNECT_CLOSED ? WOLFSSL_CBIO_ERR_CONN_CLOSE : WOLFSSL_CBIO_ERR_GENERAL;
@@ -3939,11 +3938,20 @@ static int imc_session_check(const imapconnect_session *session)
     return session->engine.state == IMC_READY ? 0 : IMAPCONNECT_E_NOT_OPEN;
 }
 
+/* The same, and the list of the call is emptied, unless it may be that of the call in progress. */
+static int imc_session_enter(const imapconnect_session *session, imapconnect_list *responses)
+{
+    int code = imc_session_check(session);
+    if (code != IMAPCONNECT_E_BUSY && responses != 0)
+        imc_list_clear(responses);
+    return code;
+}
+
 /* One command of one piece, from its check to its result. */
 static int imc_session_command(imapconnect_session *session, const struct imc_command *command, const char *text,
                                imapconnect_list *responses)
 {
-    int code = imc_session_check(session);
+    int code = imc_session_enter(session, responses);
     if (code != 0)
         return code;
     session->busy = session->running = 1; /* from here on callbacks are called, the clock among them */
@@ -4033,7 +4041,7 @@ IMAPCONNECT_API int imapconnect(imapconnect_session *session, const char *server
                                 int verify)
 {
     imapconnect_engine *engine;
-    int code = imc_session_check(session);
+    int code = imc_session_enter(session, responses);
     if (code == 0)
         return IMAPCONNECT_E_OPEN;
     if (code != IMAPCONNECT_E_NOT_OPEN || session == 0 || session->magic != IMC_MAGIC)
@@ -4071,7 +4079,7 @@ IMAPCONNECT_API void imapconnect_close(imapconnect_session *session)
 
 IMAPCONNECT_API int imapconnect_disconnect(imapconnect_session *session, imapconnect_list *responses)
 {
-    int code = imc_session_check(session);
+    int code = imc_session_enter(session, responses);
     if (code != 0) {
         if (code != IMAPCONNECT_E_BUSY)
             imapconnect_close(session);
@@ -4087,11 +4095,9 @@ IMAPCONNECT_API int imapconnect_noop(imapconnect_session *session, imapconnect_l
 
 IMAPCONNECT_API int imapconnect_command(imapconnect_session *session, const char *text, imapconnect_list *responses)
 {
-    int code = imc_session_check(session);
+    int code = imc_session_enter(session, responses);
     if (code != 0)
         return code;
-    if (responses != 0)
-        imc_list_clear(responses);
     code = text == 0 ? IMAPCONNECT_E_PARAMETER : imc_commands_check(text, strlen(text));
     return code != 0 ? code : imc_session_command(session, &imc_engine_text, text, responses);
 }
