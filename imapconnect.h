@@ -546,7 +546,6 @@ typedef struct imapconnect_tls {        /* room >>wolfssl */
     uint16_t skipped;
     uint8_t own_context;
     uint8_t verify;
-    uint8_t handshaking;
     uint8_t dry;     /* the transport below had nothing to read */
     uint8_t writing; /* a record is on its way: nothing may be read before it has left */
     uint8_t unsent;  /* wolfSSL keeps bytes that the transport below did not take */
@@ -853,12 +852,22 @@ IMAPCONNECT_API int imapconnect_code_is_fatal(int code)
     }
 }
 
+/* A transport that only has to be asked again. */
+static int imc_codes_is_want(int returned)
+{
+    return returned == IMAPCONNECT_WANT_READ || returned == IMAPCONNECT_WANT_WRITE;
+}
+
+/* A transport's failure, made one of our codes. */
+static int imc_codes_of_failure(int returned)
+{
+    return imapconnect_code_is_fatal(returned) ? returned : IMAPCONNECT_E_TRANSPORT;
+}
+
 /* What a transport returned in place of a number of bytes, made one of our codes. */
 static int imc_codes_of_transport(int returned)
 {
-    if (returned == IMAPCONNECT_WANT_READ || returned == IMAPCONNECT_WANT_WRITE)
-        return returned;
-    return imapconnect_code_is_fatal(returned) ? returned : IMAPCONNECT_E_TRANSPORT;
+    return imc_codes_is_want(returned) ? returned : imc_codes_of_failure(returned);
 }
 
 #ifdef IMAPCONNECT_NO_STRINGS
@@ -3305,7 +3314,7 @@ static int imc_tls_from_below(imapconnect_tls *tls, int moved, int asked)
         return moved < asked ? moved : asked;        /* one that claims more than it was asked for is not believed */
     if (!imapconnect_code_is_fatal(tls->lower_code)) /* after a failed read wolfSSL may still try to send an alert */
         tls->lower_code = (int16_t)imc_codes_of_transport(moved);
-    if (moved == IMAPCONNECT_WANT_READ || moved == IMAPCONNECT_WANT_WRITE)
+    if (imc_codes_is_want(moved))
         return WOLFSSL_CBIO_ERR_WANT_READ; /* the same number as for write */
     return moved == IMAPCONNECT_CLOSED ? WOLFSSL_CBIO_ERR_CONN_CLOSE : WOLFSSL_CBIO_ERR_GENERAL;
 }
@@ -3445,10 +3454,14 @@ static int imc_tls_load(imapconnect_tls *tls, const imapconnect_config *config)
 
 /* -- the life of a connection -- */
 
+static int imc_tls_mode(int verify)
+{
+    return verify ? WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : WOLFSSL_VERIFY_NONE;
+}
+
 /* Before connecting: the context with its CAs, so that a missing one costs no packet. */
 static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, int verify)
 {
-    int mode = verify ? WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : WOLFSSL_VERIFY_NONE;
     memset(tls, 0, sizeof *tls);
     tls->self = tls;
     tls->verify = verify != 0;
@@ -3459,15 +3472,15 @@ static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *confi
     if (tls->context == 0)
         return IMAPCONNECT_E_MEMORY;
     tls->own_context = 1;
-    wolfSSL_CTX_set_verify(tls->context, mode, 0); /* without VERIFY_PEER expired CAs would be loaded, too */
+    wolfSSL_CTX_set_verify(tls->context, imc_tls_mode(verify),
+                           0); /* without VERIFY_PEER expired CAs would be loaded, too */
     return verify ? imc_tls_load(tls, config) : 0;
 }
 
 /* Every policy on the object, each checked. */
 static int imc_tls_set_policy(imapconnect_tls *tls)
 {
-    int mode = tls->verify ? WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : WOLFSSL_VERIFY_NONE;
-    wolfSSL_set_verify(tls->ssl, mode, imc_tls_verify);
+    wolfSSL_set_verify(tls->ssl, imc_tls_mode(tls->verify), imc_tls_verify);
     wolfSSL_SetCertCbCtx(tls->ssl, tls);
     wolfSSL_SSLSetIORecv(tls->ssl, imc_tls_receive);
     wolfSSL_SSLSetIOSend(tls->ssl, imc_tls_send);
@@ -3733,7 +3746,7 @@ static int imc_session_is_clean(imapconnect_session *session)
     int tries;
     for (tries = 0; tries < 2 && session->in_at == session->in_end; tries++) {
         int code = imc_session_read(session);
-        if (code != 0 && code != IMAPCONNECT_WANT_READ && code != IMAPCONNECT_WANT_WRITE)
+        if (code != 0 && !imc_codes_is_want(code))
             return code;
     }
     return session->in_at == session->in_end ? 0 : IMAPCONNECT_E_INJECTION;
@@ -3744,12 +3757,11 @@ static int imc_session_secure(imapconnect_session *session)
 {
     imapconnect_engine *engine = &session->engine;
     int code;
-    if (session->tls.handshaking == 0 && engine->secure == IMAPCONNECT_STARTTLS) {
+    if (session->tls.ssl == 0 && engine->secure == IMAPCONNECT_STARTTLS) {
         code = imc_session_is_clean(session);
         if (code != 0)
             return code;
     }
-    session->tls.handshaking = 1;
     code = imc_tls_handshake(&session->tls, &session->config.transport, &session->server);
     if (code != 0)
         return code;
@@ -3769,7 +3781,7 @@ static int imc_session_exchange(imapconnect_session *session)
     if (session->tls.writing)
         return imc_session_write(session);
     code = session->in_at < session->in_end ? 0 : imc_session_read(session);
-    if (code == IMAPCONNECT_WANT_READ || code == IMAPCONNECT_WANT_WRITE)
+    if (imc_codes_is_want(code))
         return session->engine.error == 0 && imc_session_is_writing(session) ? imc_session_write(session) : code;
     if (code != 0)
         return code;
@@ -3865,9 +3877,7 @@ static int imc_session_wait(imapconnect_session *session, int want)
         return 0;
     left = (uint32_t)imc_bytes_least(session->patience, config->keep_going != 0 ? IMC_SLICE : session->patience);
     code = config->transport.wait(config->transport.context, session->wants, left);
-    if (code >= 0)
-        return 0;
-    return imapconnect_code_is_fatal(code) ? code : IMAPCONNECT_E_TRANSPORT;
+    return code >= 0 ? 0 : imc_codes_of_failure(code);
 }
 
 /* Is the time up? Asked after the work and not before, so that what has arrived in time is still read. */
@@ -3899,7 +3909,7 @@ static int imc_session_loop(imapconnect_session *session)
     for (;;) {
         int code = engine->error != 0 ? engine->error : imc_session_work(session);
         int late = imc_session_late(session);
-        if (code == IMAPCONNECT_WANT_READ || code == IMAPCONNECT_WANT_WRITE)
+        if (imc_codes_is_want(code))
             code = late != 0 ? late : imc_session_wait(session, code);
         if (engine->error != 0)
             code = engine->error;
@@ -3947,13 +3957,10 @@ static int imc_session_enter(const imapconnect_session *session, imapconnect_lis
     return code;
 }
 
-/* One command of one piece, from its check to its result. */
+/* One command of one piece, once imc_session_enter() has let it in. */
 static int imc_session_command(imapconnect_session *session, const struct imc_command *command, const char *text,
                                imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    if (code != 0)
-        return code;
     session->busy = session->running = 1; /* from here on callbacks are called, the clock among them */
     if (session->began != imc_session_now(session))
         session->sockets.drained = 0; /* what has come since the last call is read before we write */
@@ -4090,7 +4097,8 @@ IMAPCONNECT_API int imapconnect_disconnect(imapconnect_session *session, imapcon
 
 IMAPCONNECT_API int imapconnect_noop(imapconnect_session *session, imapconnect_list *responses)
 {
-    return imc_session_command(session, &imc_engine_noop, "NOOP", responses);
+    int code = imc_session_enter(session, responses);
+    return code != 0 ? code : imc_session_command(session, &imc_engine_noop, "NOOP", responses);
 }
 
 IMAPCONNECT_API int imapconnect_command(imapconnect_session *session, const char *text, imapconnect_list *responses)
