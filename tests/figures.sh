@@ -3,13 +3,13 @@
 # only where they were taken: gcc 12 on x86-64.
 set -eu
 cd "$(dirname "$0")/.."
+# shellcheck source=tests/check.sh
+. tests/check.sh
 if [ "$(gcc -dumpversion)-$(uname -m)" != 12-x86_64 ]; then
-    echo "ok figures # skipped: they were taken with gcc 12 on x86-64"
-    echo "1 passed, 0 failed"
+    ok "figures # skipped: they were taken with gcc 12 on x86-64"
+    sum_up
     exit 0
 fi
-passed=0 failed=0
-
 # figure WHAT NUMBER...: the line of README.md that begins so has these numbers, with commas
 figure() {
     line=$(grep -F "| $1" README.md || true)
@@ -19,12 +19,10 @@ figure() {
         shown=$(echo "$number" | sed -e ':again' -e 's/\([0-9]\)\([0-9]\{3\}\)\($\|,\)/\1,\2\3/' -e 't again')
         case " $line " in
         *" $shown "*)
-            passed=$((passed + 1))
-            echo "ok $what: $shown"
+            ok "$what: $shown"
             ;;
         *)
-            failed=$((failed + 1))
-            echo "not ok $what - it is $shown; README.md says: $line"
+            not_ok "$what" "it is $shown; README.md says: $line"
             ;;
         esac
     done
@@ -42,5 +40,4 @@ columns() { echo "$measured" | sed -n "s/^$1 *\([0-9]\)/\1/p"; }
     figure 'the session, both buffers in it' $(columns 'sizeof(imapconnect_session), bytes')
     figure 'stack of its own, at most' $(columns 'stack of the header, bytes, along the deepest path')
 }
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -eq 6 ]
+sum_up && [ "$passed" -eq 6 ]

@@ -11,20 +11,10 @@ work=$(mktemp -d "$BUILD_DIR/hygiene.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
-warnings='-Wall -Wextra -pedantic -Wconversion -Wshadow -Wundef -Wcast-qual -Werror'
+# shellcheck source=tests/check.sh
+. tests/check.sh
 posix=-D_POSIX_C_SOURCE=200809L
 here=tests/hygiene
-passed=0 failed=0
-
-ok() {
-    passed=$((passed + 1))
-    echo "ok $1"
-}
-
-not_ok() {
-    failed=$((failed + 1))
-    echo "not ok $1 - $2"
-}
 
 # check NAME COMMAND...: the command must succeed.
 check() {
@@ -33,8 +23,7 @@ check() {
     if "$@" >"$work/out" 2>&1; then
         ok "$what"
     else
-        not_ok "$what" "$*"
-        head -n 20 "$work/out"
+        not_ok "$what" "$*" "$work/out"
     fi
 }
 
@@ -229,5 +218,4 @@ if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
     check "clang-format" clang-format --dry-run -Werror imapconnect.h tests/*.[ch] tests/hygiene/*.c examples/*.c
 fi
 
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+sum_up

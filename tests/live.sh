@@ -31,7 +31,9 @@ trap 'exit 1' HUP INT TERM
 
 # ---- checks ----
 
-passed=0 failed=0 name='' why=''
+# shellcheck source=tests/check.sh
+. tests/check.sh
+name='' why=''
 
 check() { name=$1 why=''; }
 fails() { [ -n "$why" ] || why=$1; }
@@ -44,11 +46,9 @@ end() {
         server_pid=
     }
     if [ -z "$why" ]; then
-        passed=$((passed + 1))
-        printf 'ok %s\n' "$name"
+        ok "$name"
     else
-        failed=$((failed + 1))
-        printf 'not ok %s - %s\n' "$name" "$why"
+        not_ok "$name" "$why"
         sed 's/^/    /' "$work/err" | head -n 30 | cut -c 1-300
     fi
 }
@@ -153,7 +153,6 @@ ASAN_OPTIONS=exitcode=99:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 export ASAN_OPTIONS UBSAN_OPTIONS
 
 build() {
-    warnings='-Wall -Wextra -pedantic -Wconversion -Wshadow -Wundef -Wcast-qual -Werror'
     # shellcheck disable=SC2086
     gcc -std=c99 -D_POSIX_C_SOURCE=200809L -O2 $warnings tests/live_server.c -o "$work/live_server" || return 1
     for program in imapconnect blocking poll transport; do
@@ -176,8 +175,8 @@ dovecot() {
 }
 
 build || {
-    echo 'not ok build - a program does not compile'
-    echo '0 passed, 1 failed'
+    not_ok build 'a program does not compile'
+    sum_up
     exit 1
 }
 client=$work/imapconnect
@@ -1074,5 +1073,4 @@ for example in blocking poll transport; do
     end
 done
 
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ] && [ $passed -gt 0 ]
+sum_up

@@ -35,20 +35,9 @@ chmod 755 "$work"
 trap 'sh "$root/tests/dovecot.sh" stop "$work/dovecot"; rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
-warnings='-Wall -Wextra -pedantic -Wconversion -Wshadow -Wundef -Wcast-qual -Werror'
+# shellcheck source=tests/check.sh
+. tests/check.sh
 standard='-std=c99 -D_POSIX_C_SOURCE=200809L'
-passed=0 failed=0
-
-ok() {
-    passed=$((passed + 1))
-    echo "ok $1"
-}
-
-not_ok() {
-    failed=$((failed + 1))
-    echo "not ok $1 - $2"
-    [ ! -s "$work/out" ] || head -n 20 "$work/out"
-}
 
 # check NAME COMMAND...
 check() {
@@ -58,21 +47,16 @@ check() {
     if "$@" >"$work/out" 2>&1; then
         ok "$what"
     else
-        not_ok "$what" "status $?"
+        not_ok "$what" "status $?" "$work/out"
     fi
-}
-
-finish() {
-    echo "$passed passed, $failed failed"
-    [ $failed -eq 0 ] && [ $passed -gt 0 ]
-    exit $?
 }
 
 # ---- the server, and the names that README.md gives it ----
 
 sh tests/dovecot.sh start "$work/dovecot" || {
     not_ok "Dovecot starts" "it does not"
-    finish
+    sum_up
+    exit 1
 }
 # shellcheck disable=SC1091
 . "$work/dovecot/env"
@@ -263,4 +247,4 @@ for file in README.md certs/README.md; do
         not_ok $file "there is none"
     fi
 done
-finish
+sum_up

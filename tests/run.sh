@@ -18,7 +18,8 @@ BUILD_DIR=$(cd "$BUILD_DIR" && pwd)
 export BUILD_DIR
 
 scripts='live.sh tls.sh hygiene.sh readme.sh figures.sh'
-warnings='-Wall -Wextra -pedantic -Wconversion -Wshadow -Wundef -Wcast-qual -Werror'
+# shellcheck source=tests/check.sh
+. tests/check.sh
 program_limit=300 script_limit=600
 boring='^ok \|^\[ RUN \|^\[       OK'
 
@@ -77,7 +78,6 @@ if [ $# -eq 0 ]; then
 fi
 [ $# -eq 0 ] || printf '%s\n' "$@" | xargs -n 1 -P 2 sh tests/run.sh --one "$work" || true
 
-passed=0 failed=0
 for name; do
     if read -r good bad <"$work/$name.sum"; then
         passed=$((passed + good)) failed=$((failed + bad))
@@ -85,5 +85,4 @@ for name; do
         failed=$((failed + 1))
     fi
 done
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+sum_up

@@ -16,6 +16,7 @@ static void no_addresses(struct addrinfo *found);
 #undef freeaddrinfo
 
 #include "test.h"
+#include "loopback.h"
 
 #include <arpa/inet.h>
 #include <malloc.h>
@@ -522,24 +523,6 @@ typedef struct wire {
     size_t used, answered;
 } wire;
 
-static int listen_here(uint16_t *port, int backlog)
-{
-    struct sockaddr_in address;
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_true(fd >= 0);
-    memset(&address, 0, sizeof address);
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(fd, backlog), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-    *port = ntohs(address.sin_port);
-    return fd;
-}
-
 static void wire_say(const wire *w, const char *text)
 {
     assert_int_equal(send(w->fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
@@ -608,6 +591,7 @@ static void begin_wire(wire *w, imapconnect_session *session)
     w->session = session;
     w->fd = -1;
     w->listener = listen_here(&port, 5);
+    assert_int_equal(fcntl(w->listener, F_SETFL, O_NONBLOCK), 0);
     (void)snprintf(w->address, sizeof w->address, "127.0.0.1:%u", (unsigned)port);
     w->config.user = w;
     w->config.keep_going = wire_work;

@@ -5,6 +5,7 @@
 #include "../imapconnect.h"
 
 #include "test.h"
+#include "loopback.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -37,24 +38,6 @@ static int no_descriptor_is_left(void **state)
 {
     (void)state;
     return count_descriptors() != descriptors_before;
-}
-
-/* A listener on loopback, and its port. */
-static int listen_here(uint16_t *port, int backlog)
-{
-    struct sockaddr_in address;
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_true(fd >= 0);
-    memset(&address, 0, sizeof address);
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(fd, backlog), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    *port = ntohs(address.sin_port);
-    return fd;
 }
 
 /* A port that nobody listens on. */

@@ -15,7 +15,9 @@ mkdir -p "$BUILD_DIR"
 work=$(mktemp -d "$BUILD_DIR/tls.XXXXXX") || exit 1
 work=$(cd "$work" && pwd)
 certs=$work/certs bin=$work
-passed=0 failed=0 server='' count=0 groups=''
+# shellcheck source=tests/check.sh
+. tests/check.sh
+server='' count=0 groups=''
 
 finish() {
     for pid in $groups; do
@@ -25,16 +27,6 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
-
-ok() {
-    passed=$((passed + 1))
-    echo "ok $1"
-}
-
-not_ok() {
-    failed=$((failed + 1))
-    echo "not ok $1 - $2"
-}
 
 # check NAME WHY: ok when WHY is empty.
 check() {
@@ -57,7 +49,7 @@ compile() {
     # -g -O1 with the sanitizers for what holds the library: a leaked WOLFSSL object is an error, too.
     gcc -std=c99 -D_POSIX_C_SOURCE=200809L -O1 -g "$@" -o "$bin/$out" -lwolfssl || {
         not_ok "compile $out" "the compiler has refused it"
-        echo "$passed passed, $failed failed"
+        sum_up
         exit 1
     }
 }
@@ -251,8 +243,8 @@ heard() {
     grep -a -q -i -e ' LOGIN ' -e ' AUTHENTICATE ' -e probe-user12 -e s3cret -e cHJvYmUt -e czNjcmV0 "$1"
 }
 
-# caught MODE SCENARIO "NUMBERS" PROBE-ARGUMENTS: the lie is noticed before anything secret is sent.
-caught() {
+# told MODE SCENARIO "NUMBERS" PROBE-ARGUMENTS: lies to the client, and sets `about`; `why` unless it ends with one of them.
+told() {
     numbers=$3
     about="$1 $2"
     lied_to=$1 lie_name=$2
@@ -262,6 +254,11 @@ caught() {
     sound
     # shellcheck disable=SC2086
     one_of "$last" $numbers || why="${why:-$last $code in $phase, wanted $numbers}"
+}
+
+# caught MODE SCENARIO "NUMBERS" PROBE-ARGUMENTS: the lie is noticed before anything secret is sent.
+caught() {
+    told "$@"
     check "lie $about: refused" "$why"
     why=''
     ! heard "$log.raw" || why='a secret in clear'
@@ -272,15 +269,7 @@ caught() {
 # late MODE SCENARIO "NUMBERS" PROBE-ARGUMENTS: the same after the login, so that secrets are sent; in modes 1 and 2 none
 # of them in clear.
 late() {
-    numbers=$3
-    about="$1 $2"
-    lied_to=$1 lie_name=$2
-    shift 3
-    about="$about${1:+ $*}"
-    lie "$lied_to" "$lie_name" "$@"
-    sound
-    # shellcheck disable=SC2086
-    one_of "$last" $numbers || why="${why:-$last $code in $phase, wanted $numbers}"
+    told "$@"
     [ "$lied_to" = 0 ] || ! heard "$log.raw" || why=${why:-a secret in clear}
     check "lie $about: $numbers" "$why"
 }
@@ -299,7 +288,6 @@ expect() {
 
 # ======== the tests ========
 
-warnings='-Wall -Wextra -pedantic -Wconversion -Wshadow -Wundef -Wcast-qual -Werror'
 # shellcheck disable=SC2086
 compile liar $warnings tests/liar.c
 # shellcheck disable=SC2086
@@ -1025,5 +1013,4 @@ for name in $names; do
         not_ok "group $name" 'it did not come to its end'
     fi
 done
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+sum_up

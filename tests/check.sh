@@ -1,0 +1,26 @@
+# shellcheck shell=sh
+# check.sh: read with `.` by the scripts here that count. A check is one line, `ok NAME` or `not ok NAME - why`; sum_up
+# prints the last line, and its status is that of the script.
+
+# The level at which everything compiles, with gcc and with clang.
+# shellcheck disable=SC2034
+warnings='-Wall -Wextra -pedantic -Wconversion -Wshadow -Wundef -Wcast-qual -Werror'
+
+passed=0 failed=0
+
+ok() {
+    passed=$((passed + 1))
+    printf 'ok %s\n' "$1"
+}
+
+# not_ok NAME WHY [FILE]: of FILE, what the command printed, the beginning is shown.
+not_ok() {
+    failed=$((failed + 1))
+    printf 'not ok %s - %s\n' "$1" "$2"
+    [ ! -s "${3:-}" ] || head -n 20 "$3"
+}
+
+sum_up() {
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
