@@ -54,8 +54,8 @@
       Part I    this manual
       Part II   declarations: each name with what it does, once
       Part III  the implementation, from the bottom up; a room calls only rooms above it
-          >>ground >>bytes >>codes >>sasl >>names >>lexer >>stream >>responses >>commands >>engine
-          >>sockets >>x509 >>wolfssl >>session >>connect
+          >>ground >>bytes >>codes >>sasl >>names >>lexer >>stream >>rows >>responses >>commands
+          >>engine >>sockets >>x509 >>wolfssl >>session >>connect >>mailboxes >>messages >>search >>append >>idle
       Part IV   the licence
 
    Options. Define them before the #include; those marked * alike in every file of a program:
@@ -69,6 +69,12 @@
       IMAPCONNECT_NO_TLS            no wolfSSL at all: `secure` must be 0, and there is no CRAM-MD5 either
       IMAPCONNECT_NO_SOCKETS        no sockets and no clock: set config.transport and config.clock
       IMAPCONNECT_NO_STRINGS        codes without texts and names
+      IMAPCONNECT_NO_COMMANDS     * only connect, disconnect, noop and command: leaves out all of the next five, too
+      IMAPCONNECT_NO_MAILBOXES    * no LIST, CREATE, STATUS and what else is about mailboxes that are not open
+      IMAPCONNECT_NO_MESSAGES     * no listing, receiving, flagging, copying, moving
+      IMAPCONNECT_NO_SEARCH       * no SEARCH
+      IMAPCONNECT_NO_APPEND       * no APPEND
+      IMAPCONNECT_NO_IDLE         * no waiting for news
       IMAPCONNECT_WIPE(p, n)        overwrites memory so that the compiler cannot leave it out
 
    Security. `secure` 1 and 2 send nothing secret before TLS is up; 2 never goes on in clear text, whatever
@@ -113,6 +119,19 @@
 #include <stdint.h>
 
 #define IMAPCONNECT_VERSION "0.1.0"
+
+#ifdef IMAPCONNECT_NO_COMMANDS
+#undef IMAPCONNECT_NO_MAILBOXES
+#undef IMAPCONNECT_NO_MESSAGES
+#undef IMAPCONNECT_NO_SEARCH
+#undef IMAPCONNECT_NO_APPEND
+#undef IMAPCONNECT_NO_IDLE
+#define IMAPCONNECT_NO_MAILBOXES
+#define IMAPCONNECT_NO_MESSAGES
+#define IMAPCONNECT_NO_SEARCH
+#define IMAPCONNECT_NO_APPEND
+#define IMAPCONNECT_NO_IDLE
+#endif
 
 #ifndef IMAPCONNECT_API
 #if defined(IMAPCONNECT_STATIC) && defined(__GNUC__)
@@ -161,8 +180,8 @@ extern "C" {
    nothing, until the session is closed. While connecting, every error ends the session.
 
    Near synonyms: -501 says that a parameter is missing, -503 that one has a value which cannot be used.
-   -1269 is about a parameter of yours that is too long, -1032 about a field of the server's. -523 and -1304
-   are never returned: what breaks the grammar is -1260 everywhere. */
+   -1269 is about a parameter of yours that is too long, -1032 about a field of the server's. -523, -1292 to
+   -1294, -1296 and -1304 are never returned: what breaks the grammar is -1260 everywhere. */
 
 #define IMAPCONNECT_CODES(X)                                                                                     \
     X(IMAPCONNECT_E_PARAMETER, -501, 0, "a parameter is missing")                                                \
@@ -215,7 +234,7 @@ extern "C" {
     X(IMAPCONNECT_E_FETCH_OPEN, -1294, 1, "listing messages: FETCH is not closed")                               \
     X(IMAPCONNECT_E_FETCH_NO_DATE, -1295, 1, "listing messages: no INTERNALDATE")                                \
     X(IMAPCONNECT_E_FETCH_DATE_QUOTES, -1296, 1, "listing messages: INTERNALDATE is not quoted")                 \
-    X(IMAPCONNECT_E_FETCH_INCOMPLETE, -1297, 1, "listing messages: FETCH is incomplete")                         \
+    X(IMAPCONNECT_E_FETCH_INCOMPLETE, -1297, 0, "listing messages: the server left out messages")                \
     X(IMAPCONNECT_E_RECEIVE, -1298, 0, "receiving: the server refused FETCH")                                    \
     X(IMAPCONNECT_E_RECEIVE_LENGTH, -1299, 1, "receiving: bad message length")                                   \
     X(IMAPCONNECT_E_RECEIVE_ITEM, -1300, 1, "receiving: unknown data item")                                      \
@@ -252,11 +271,12 @@ extern "C" {
     X(IMAPCONNECT_E_TRANSPORT, -1419, 1, "the transport failed or broke its contract")                           \
     X(IMAPCONNECT_E_USE_FUNCTION, -1420, 0,                                                                      \
       "this command changes the session: use imapconnect() for LOGIN, AUTHENTICATE and STARTTLS, "               \
-      "imapconnect_disconnect() for LOGOUT; COMPRESS and IDLE are not for imapconnect_command()")                \
+      "imapconnect_disconnect() for LOGOUT, imapconnect_enable() and imapconnect_idle(); COMPRESS is not there") \
     X(IMAPCONNECT_E_LITERAL, -1421, 0,                                                                           \
       "a command text must not end in a literal's size: imapconnect_command() sends one line")                   \
     X(IMAPCONNECT_E_NO_TLS, -1422, 1, "this build has no TLS: `secure` must be 0")                               \
-    X(IMAPCONNECT_E_LAYOUT, -1423, 0, "this file and the implementation were compiled with other limits")
+    X(IMAPCONNECT_E_LAYOUT, -1423, 0, "this file and the implementation were compiled with other limits")        \
+    X(IMAPCONNECT_E_NO_MESSAGE, -1424, 0, "there is no message with this UID")
 
 enum imapconnect_code {
 #define IMAPCONNECT_CODE_VALUE(name, number, fatal, text) name = number,
@@ -358,6 +378,118 @@ typedef int (*imapconnect_log)(void *user, int direction, const char *bytes, siz
 #define IMAPCONNECT_LITERAL_END   5 /* the literal is whole and its line goes on; no bytes */
 #define IMAPCONNECT_RESTART       6 /* STARTTLS is done: forget all that came before, nobody vouches for it */
 
+/* ---- what commands hand out, and what they take ----
+
+   Rows come one by one while the server sends them, so that a mailbox of any size passes through constant memory. A
+   row, and what it points to, is valid for the call alone. `user` of these is the parameter of the function that they
+   are given to, not config.user. */
+
+/* The system flags of a message, each 0 or 1. RFC 3501 section 2.3.2. */
+typedef struct imapconnect_flags {
+    uint8_t answered;
+    uint8_t deleted;
+    uint8_t draft;
+    uint8_t flagged;
+    uint8_t recent; /* the server's to set, not yours */
+    uint8_t seen;
+    uint8_t keywords; /* of permanent flags: "\*", new keywords can be made */
+} imapconnect_flags;
+
+/* What SELECT and EXAMINE tell. What the server leaves out is 0. RFC 3501 section 6.3.1. */
+typedef struct imapconnect_selection {
+    uint32_t messages;
+    uint32_t recent;
+    uint32_t uidnext;
+    uint32_t uidvalidity; /* when it changes, every UID that you remember is worthless */
+    uint32_t unseen;      /* sequence number of the first unseen message */
+    imapconnect_flags flags;
+    imapconnect_flags permanent_flags; /* can be changed for good; all when the server does not say */
+    uint8_t read_only;
+} imapconnect_selection;
+
+/* What STATUS tells. RFC 3501 section 6.3.10. */
+typedef struct imapconnect_status {
+    uint32_t messages;
+    uint32_t recent;
+    uint32_t uidnext;
+    uint32_t uidvalidity;
+    uint32_t unseen; /* how many messages are unseen: here it is a count */
+} imapconnect_status;
+
+/* A row of LIST or LSUB: the document's seven columns. RFC 3501 section 7.2.2, RFC 3348.
+
+   Names are UTF-8. One that is not canonical modified UTF-7 on the wire cannot be turned into UTF-8 and back: it is
+   handed over as it came, behind the byte 0xFF, which no UTF-8 text holds, and `raw` is 1. Every function takes such
+   a name, too, and sends it unchanged: pass `name` back as it is, and show a person name + 1. */
+typedef struct imapconnect_mailbox {
+    const char *name;    /* MailboxName */
+    char separator;      /* between the levels of a name; 0: there are no levels */
+    int8_t has_children; /* 1 yes, 0 no, -1 the server does not say */
+    uint8_t no_inferiors;
+    uint8_t no_select;
+    uint8_t marked;
+    uint8_t unmarked;
+    uint8_t raw; /* 1: `name` is not UTF-8, see above */
+} imapconnect_mailbox;
+
+/* A row of NAMESPACE. RFC 2342. */
+typedef struct imapconnect_namespace {
+    const char *prefix; /* UTF-8, or raw like a mailbox name */
+    char separator;     /* 0: there are no levels */
+    uint8_t kind;       /* 0 your own mailboxes, 1 those of other users, 2 shared ones */
+} imapconnect_namespace;
+
+/* A row of imapconnect_list_messages(): the document's nine columns, and the sequence number. */
+typedef struct imapconnect_message {
+    uint32_t sequence;
+    uint32_t uid;
+    uint32_t size;          /* bytes */
+    char internal_date[27]; /* when it arrived, "17-Jul-1996 02:44:25 -0700" */
+    imapconnect_flags flags;
+} imapconnect_message;
+
+/* These take the rows. Return 0 to go on; anything else cancels the session (IMAPCONNECT_E_CANCELLED), since IMAP
+   cannot abort a command. */
+typedef int (*imapconnect_on_mailbox)(void *user, const imapconnect_mailbox *row);
+typedef int (*imapconnect_on_namespace)(void *user, const imapconnect_namespace *row);
+typedef int (*imapconnect_on_message)(void *user, const imapconnect_message *row);
+typedef int (*imapconnect_on_uid)(void *user, uint32_t uid);
+
+/* Takes the bytes of a message, as many as there are just now, at least one. Return 0 to go on; anything else cancels
+   the session. */
+typedef int (*imapconnect_sink)(void *user, const void *bytes, size_t count);
+
+/* Gives the bytes of a message to be stored: writes at least one and at most `count` of them to `bytes`, and returns
+   how many; anything else cancels the session, since the server waits for as many as were announced. */
+typedef int (*imapconnect_source)(void *user, void *bytes, size_t count);
+
+/* `what` happened while imapconnect_idle() waited, and its `number`. */
+#define IMAPCONNECT_NEWS_EXISTS  1 /* the mailbox now has `number` messages */
+#define IMAPCONNECT_NEWS_EXPUNGE 2 /* message `number` is gone, and those behind it have moved up by one */
+#define IMAPCONNECT_NEWS_RECENT  3 /* `number` messages are recent */
+#define IMAPCONNECT_NEWS_FLAGS   4 /* the flags of message `number` have changed */
+
+/* Hears the news. Return 0 to wait for more; anything else ends the wait, and the session goes on. */
+typedef int (*imapconnect_on_news)(void *user, int what, uint32_t number);
+
+/* Collectors, for who wants all rows in an array: an imapconnect_on_message and an imapconnect_on_mailbox, whose
+   `user` is the structure. They keep as many rows as fit, and count them all: when `count` is more than `size`, or
+   `text_used` more than `text_size`, something was left out, and a row without its name has name 0. */
+typedef struct imapconnect_messages {
+    imapconnect_message *rows; /* yours */
+    size_t size;               /* of `rows`, in rows */
+    size_t count;              /* set it to 0 before */
+} imapconnect_messages;
+
+typedef struct imapconnect_mailboxes {
+    imapconnect_mailbox *rows;
+    size_t size;
+    size_t count; /* set it to 0 before */
+    char *text;   /* yours, for the names */
+    size_t text_size;
+    size_t text_used; /* set it to 0 before */
+} imapconnect_mailboxes;
+
 /* ---- the configuration ---- */
 
 #define IMAPCONNECT_PEM 1 /* config.ca_format; the numbers are wolfSSL's */
@@ -414,6 +546,10 @@ typedef struct imapconnect_config {
     int refuse_cleartext;
     /* IMAPCONNECT_AUTH_AUTO. */
     int auth;
+    /* Milliseconds after which IDLE is renewed; 0: 480,000, since some servers hang up after nine minutes. */
+    uint32_t idle_renew;
+    /* Milliseconds between two NOOPs where the server has no IDLE; 0: 60,000. */
+    uint32_t idle_poll;
 } imapconnect_config;
 
 /* Sets every member to zero, which is a default that works. */
@@ -428,7 +564,7 @@ typedef struct imapconnect_lexer { /* room >>lexer: where in a line we are */
     uint8_t mode;                  /* how the rest of the line is read */
     uint8_t in_literal;
     uint8_t carriage; /* CR was the last byte */
-    uint8_t quoted;   /* inside a quoted string: 1, behind its backslash: 2 */
+    uint8_t quoted;   /* where in a value: in a quoted string, behind its backslash, ... */
     uint8_t brace;    /* how much of "{n}" was just seen */
     uint8_t digits;   /* in the braces; more than ten stand for a number that is none */
     uint8_t ended;    /* `word` was handed over */
@@ -446,12 +582,13 @@ typedef struct imapconnect_reader { /* room >>responses: what the line has said 
     uint8_t code_length;    /* in use of `code` */
     uint8_t text_length;    /* in use of `text` */
     uint8_t early;          /* the line began before the command had left: it answers nothing */
+    uint8_t collects;       /* the values of this line are read */
     uint8_t wants_base64;   /* a continuation's text is a challenge, decoded into the transmit buffer */
     uint8_t base64_count;   /* characters of the group of four */
     uint8_t base64_padding; /* of them '=' */
     uint8_t base64_bad;     /* not strict base64, or too long: IMC_BASE64_... */
     uint16_t challenge;     /* bytes decoded */
-    uint16_t found;         /* capability atoms of this line so far */
+    uint16_t found;         /* capability atoms, or permanent flags, of this line so far */
     uint16_t listed;        /* the same once the list is known to be whole */
     uint32_t base64_bits;
     char tag[IMAPCONNECT_TAG_SIZE]; /* of the command outstanding, "" for none */
@@ -459,36 +596,83 @@ typedef struct imapconnect_reader { /* room >>responses: what the line has said 
     char text[IMAPCONNECT_TEXT_SIZE];
 } imapconnect_reader;
 
-typedef struct imapconnect_piece { /* room >>commands: a command is a few of these, a space before each */
-    const char *bytes;             /* the caller's */
-    size_t count;
-    int kind;
-} imapconnect_piece;
+typedef struct imapconnect_row { /* room >>rows: a row of a listing, while it arrives */
+    union {
+        imapconnect_message message;
+        imapconnect_mailbox mailbox;
+        imapconnect_namespace space;
+        imapconnect_selection selection;
+        imapconnect_status status;
+    } is;
+    uint32_t number;  /* in front of the response's name */
+    uint32_t count;   /* of the whole reply: rows, or bytes of a message */
+    uint8_t finished; /* of the whole reply: what was asked for has come */
+    uint8_t has;      /* columns of this row that came, a bit each */
+    uint8_t flags;    /* system flags that came, the same */
+    uint8_t key;      /* the column that the next value belongs to, from 1; 0 for one that nobody asked for */
+    uint8_t streams;  /* the next string goes to the caller as it arrives */
+    uint8_t open;     /* a value has begun, ... */
+    uint8_t string;   /* ... quoted or as a literal, ... */
+    uint8_t cut;      /* ... and is too long */
+    uint8_t depth;    /* parentheses that are open */
+    uint8_t field[3]; /* values so far, outside of parentheses, in one, in two */
+    uint16_t base;    /* where in the text the present value begins, ... */
+    uint16_t length;  /* ... and how long it is so far */
+} imapconnect_row;
 
-typedef struct imapconnect_writer {
-    imapconnect_piece piece[3];
-    size_t offset;    /* in the present piece */
-    uint8_t pieces;   /* how many there are */
-    uint8_t current;  /* which one is being written */
-    uint8_t opened;   /* its quote or literal header is written */
+typedef union imapconnect_buffer { /* what leaves, and once it has left, the row that comes back */
+    char bytes[IMAPCONNECT_WRITE_SIZE];
+    struct {
+        imapconnect_row row;
+        char text[IMAPCONNECT_WRITE_SIZE - sizeof(imapconnect_row)];
+    } in;
+} imapconnect_buffer;
+
+typedef struct imapconnect_utf7 { /* room >>names: how far a name is written */
+    uint8_t open;                 /* between "&" and "-" */
+    uint8_t bits;                 /* those that do not make a digit yet ... */
+    uint8_t count;                /* ... and how many */
+} imapconnect_utf7;
+
+typedef struct imapconnect_writer { /* room >>commands: a line and its arguments */
+    const char *format;             /* what is not written yet; 0 when all is */
+    const char *text[3];            /* the caller's */
+    uint32_t number[3];
+    size_t offset;    /* in the present argument */
+    uint8_t texts;    /* arguments that are written */
+    uint8_t numbers;  /* the same */
+    uint8_t open;     /* the kind of the present argument; 0 between two */
     uint8_t literal;  /* it goes as a literal */
     uint8_t waiting;  /* for the "+" before the literal */
     uint8_t secret;   /* `out` holds a secret: wipe it once sent */
+    uint8_t borrowed; /* `out` holds rows of the reply */
+    imapconnect_utf7 utf7;
     uint16_t used;    /* bytes in `out` ... */
     uint16_t sent;    /* ... and how many of them have left */
     uint32_t counter; /* of tags */
-    char out[IMAPCONNECT_WRITE_SIZE];
+    imapconnect_buffer out;
 } imapconnect_writer;
+
+typedef union imapconnect_taker { /* the caller's function for what a command brings, or takes */
+    imapconnect_on_mailbox mailbox;
+    imapconnect_on_namespace space;
+    imapconnect_on_message message;
+    imapconnect_on_uid uid;
+    imapconnect_on_news news;
+    imapconnect_sink sink;
+    imapconnect_source source;
+} imapconnect_taker;
 
 typedef struct imapconnect_engine { /* room >>engine: the protocol, without any I/O */
     const imapconnect_config *config;
     imapconnect_list *list;
     imapconnect_log on_log;
-    const char *username; /* the caller's, while connecting */
-    const char *password;
     const struct imc_command *command; /* the one outstanding, once logged in */
+    imapconnect_taker taker;           /* of the call */
+    void *user;                        /* its parameter; or where the outputs go */
     imapconnect_reader reader;
     imapconnect_writer writer;
+    uint32_t exists;       /* messages in the open mailbox */
     uint32_t reply_bytes;  /* since the last command was sent */
     uint16_t reply_lines;  /* the same; before login alone */
     uint16_t capabilities; /* of the newest valid list */
@@ -506,7 +690,11 @@ typedef struct imapconnect_engine { /* room >>engine: the protocol, without any 
     uint8_t entered;   /* the row that logged in, from 1 */
     uint8_t exchange;  /* of AUTHENTICATE: nothing sent yet, answered, given up */
     uint8_t step;      /* changes when a new time limit begins */
-    uint8_t progress;  /* bytes arrived that extend the time limit */
+    uint8_t progress;  /* bytes moved that extend the time limit */
+    uint8_t asked;     /* the capabilities are those after the login */
+    uint8_t utf8;      /* mailbox names travel as UTF-8 */
+    uint8_t heard;     /* IDLE brought news ... */
+    uint8_t enough;    /* ... and nobody waits for more */
     uint8_t log_direction;
     uint8_t log_used;
     char log[IMAPCONNECT_LOG_SIZE];
@@ -636,6 +824,230 @@ IMAPCONNECT_API int imapconnect_noop(imapconnect_session *session, imapconnect_l
    Returns 0; IMAPCONNECT_E_NO or IMAPCONNECT_E_BAD, after which the session goes on; or another error.
    RFC 3501 section 6. */
 IMAPCONNECT_API int imapconnect_command(imapconnect_session *session, const char *text, imapconnect_list *responses);
+
+/* ---- the commands ----
+
+   Each sends its command, waits for the reply, and returns 0, or below zero an error: the number of its command when
+   the server answered NO or BAD, after which the session goes on (imapconnect_answer() says which of the two it was);
+   IMAPCONNECT_E_VALUE, IMAPCONNECT_E_PARAMETER or IMAPCONNECT_E_TOO_LONG when an argument cannot be sent, and then
+   nothing was; IMAPCONNECT_PENDING in a non-blocking session; otherwise an error that ends the session.
+
+   session     open, and no other call in progress on it
+   mailbox     a name in UTF-8 (modified UTF-7 on the wire, RFC 3501 section 5.1.3), or as a row of LIST gave it;
+               any length; CR, LF and what is not UTF-8 are refused. It stays yours and unchanged until the call ends
+   uid         of a message, not 0. No message has it: no error, but for those that receive
+   responses   filled with what the server sent meanwhile; 0 if you do not care. Literals are not in it
+
+   Outputs are written when the call has ended well, and not before; 0 where one is not wanted, unless it says
+   otherwise. As for threads, a session belongs to one at a time. Sections are those of RFC 3501. */
+
+#ifndef IMAPCONNECT_NO_COMMANDS
+
+/* IMAPSelectMailbox: opens a mailbox. IMAPCONNECT_E_SELECT when refused: then none is open. Section 6.3.1. */
+IMAPCONNECT_API int imapconnect_select_mailbox(imapconnect_session *session, const char *mailbox,
+                                               imapconnect_selection *selection, imapconnect_list *responses);
+
+/* The same, to read only: no flag changes, not even \Recent. IMAPCONNECT_E_SELECT when refused. Section 6.3.2. */
+IMAPCONNECT_API int imapconnect_examine_mailbox(imapconnect_session *session, const char *mailbox,
+                                                imapconnect_selection *selection, imapconnect_list *responses);
+
+/* Closes the mailbox, and removes the messages flagged \Deleted unless it is read-only. IMAPCONNECT_E_NO or _BAD when
+   refused. Section 6.4.2. */
+IMAPCONNECT_API int imapconnect_close_mailbox(imapconnect_session *session, imapconnect_list *responses);
+
+/* Closes it and removes nothing, where the server can do that. IMAPCONNECT_E_NO or _BAD when refused. RFC 3691. */
+IMAPCONNECT_API int imapconnect_unselect_mailbox(imapconnect_session *session, imapconnect_list *responses);
+
+/* IMAPCheck: asks the server to put its house in order. IMAPCONNECT_E_CHECK when refused. Section 6.4.1. */
+IMAPCONNECT_API int imapconnect_check(imapconnect_session *session, imapconnect_list *responses);
+
+/* Tells the server who you are: "name" and "version", up to 1024 bytes each, CR and LF refused; name 0 says nothing of
+   yourself. What the server is stands in `responses`. NetEase wants it between login and SELECT. IMAPCONNECT_E_NO or
+   _BAD when refused. RFC 2971. */
+IMAPCONNECT_API int imapconnect_id(imapconnect_session *session, const char *name, const char *version,
+                                   imapconnect_list *responses);
+
+/* Switches extensions on, "UTF8=ACCEPT" say: space between several, printable ASCII. Once the server has answered that
+   UTF8=ACCEPT is on, mailbox names travel as UTF-8. IMAP4rev2 is refused here (IMAPCONNECT_E_VALUE), since it changes
+   the language. IMAPCONNECT_E_NO or _BAD when refused. RFC 5161, RFC 6855. */
+IMAPCONNECT_API int imapconnect_enable(imapconnect_session *session, const char *extensions,
+                                       imapconnect_list *responses);
+
+#ifndef IMAPCONNECT_NO_MAILBOXES
+
+/* IMAPListMailboxes: one row for each mailbox whose name fits.
+
+   reference   "" for the top; otherwise a mailbox name before which nothing is looked at
+   pattern     a mailbox name in which * stands for any text, and % for any that holds no separator; "" returns one
+               row with the separator
+   on_mailbox  takes the rows; without it IMAPCONNECT_E_NO_LIST
+
+   IMAPCONNECT_E_LIST when refused. A name of more than about 400 bytes is IMAPCONNECT_E_FIELD_LENGTH.
+   Section 6.3.8. */
+IMAPCONNECT_API int imapconnect_list_mailboxes(imapconnect_session *session, const char *reference,
+                                               const char *pattern, imapconnect_on_mailbox on_mailbox, void *user,
+                                               imapconnect_list *responses);
+
+/* IMAPListSubscribedMailboxes: the same, of those that are subscribed. IMAPCONNECT_E_LIST. Section 6.3.9. */
+IMAPCONNECT_API int imapconnect_list_subscribed_mailboxes(imapconnect_session *session, const char *reference,
+                                                          const char *pattern, imapconnect_on_mailbox on_mailbox,
+                                                          void *user, imapconnect_list *responses);
+
+/* IMAPCreateMailbox, IMAPDeleteMailbox, IMAPSubscribeMailbox, IMAPUnsubscribeMailbox: what their names say.
+   IMAPCONNECT_E_CREATE, _E_DELETE, _E_SUBSCRIBE, _E_UNSUBSCRIBE when refused. Sections 6.3.3, 6.3.4, 6.3.6, 6.3.7. */
+IMAPCONNECT_API int imapconnect_create_mailbox(imapconnect_session *session, const char *mailbox,
+                                               imapconnect_list *responses);
+IMAPCONNECT_API int imapconnect_delete_mailbox(imapconnect_session *session, const char *mailbox,
+                                               imapconnect_list *responses);
+IMAPCONNECT_API int imapconnect_subscribe_mailbox(imapconnect_session *session, const char *mailbox,
+                                                  imapconnect_list *responses);
+IMAPCONNECT_API int imapconnect_unsubscribe_mailbox(imapconnect_session *session, const char *mailbox,
+                                                    imapconnect_list *responses);
+
+/* IMAPRenameMailbox. IMAPCONNECT_E_RENAME when refused. Section 6.3.5. */
+IMAPCONNECT_API int imapconnect_rename_mailbox(imapconnect_session *session, const char *old_name,
+                                               const char *new_name, imapconnect_list *responses);
+
+/* The numbers of a mailbox that is not open. IMAPCONNECT_E_NO or _BAD when refused. Section 6.3.10. */
+IMAPCONNECT_API int imapconnect_mailbox_status(imapconnect_session *session, const char *mailbox,
+                                               imapconnect_status *status, imapconnect_list *responses);
+
+/* Where the server keeps which mailboxes. Without `on_namespace`: IMAPCONNECT_E_NO_LIST. IMAPCONNECT_E_NO or _BAD when
+   refused. RFC 2342. */
+IMAPCONNECT_API int imapconnect_list_namespaces(imapconnect_session *session, imapconnect_on_namespace on_namespace,
+                                                void *user, imapconnect_list *responses);
+
+/* An imapconnect_on_mailbox; `user` is an imapconnect_mailboxes. */
+IMAPCONNECT_API int imapconnect_collect_mailbox(void *user, const imapconnect_mailbox *row);
+
+#endif
+#ifndef IMAPCONNECT_NO_MESSAGES
+
+#define IMAPCONNECT_BY_SEQUENCE 0 /* first and last are sequence numbers, 1 to the number of messages */
+#define IMAPCONNECT_BY_UID      1
+
+/* IMAPListMessages: one row for each message from `first` to `last`, 0 and 0 for all, last 0 for all from `first` on.
+   It sends NOOP, so that the server tells its news, and then FETCH, unless the mailbox is empty or `first` is behind
+   its end; the messages are not marked as seen. Changes that other clients make meanwhile do not disturb the rows.
+
+   on_message   takes the rows; without it IMAPCONNECT_E_NO_LIST
+
+   IMAPCONNECT_E_NOOP and IMAPCONNECT_E_FETCH_REPLY when refused (the latter also where another client has removed
+   messages meanwhile: list again); IMAPCONNECT_E_FETCH_INCOMPLETE when the server left out messages, and the session
+   goes on; IMAPCONNECT_E_FETCH_SEQUENCE when it sends a row that cannot be, or removes one under our feet;
+   IMAPCONNECT_E_FETCH_NO_... when a row lacks a column. Sections 6.4.5, 7.4.2. */
+IMAPCONNECT_API int imapconnect_list_messages(imapconnect_session *session, int by, uint32_t first, uint32_t last,
+                                              imapconnect_on_message on_message, void *user,
+                                              imapconnect_list *responses);
+
+/* An imapconnect_on_message; `user` is an imapconnect_messages. */
+IMAPCONNECT_API int imapconnect_collect_message(void *user, const imapconnect_message *row);
+
+/* IMAPRecvHeaders and IMAPRecvMessage: the header block, or the whole message, of any size, byte by byte as the server
+   has it, into the sink; \Seen stays as it was. An empty one does not call the sink.
+
+   sink   takes the bytes, as they arrive; must not be 0. They are good when the call has returned 0
+
+   IMAPCONNECT_E_NO_MESSAGE when the server has none with this UID; IMAPCONNECT_E_RECEIVE when refused, after these the
+   session goes on. A literal whose size is wrong ends in an error. Sections 6.4.5, 6.4.8. */
+IMAPCONNECT_API int imapconnect_recv_headers(imapconnect_session *session, uint32_t uid, imapconnect_sink sink,
+                                             void *user, imapconnect_list *responses);
+IMAPCONNECT_API int imapconnect_recv_message(imapconnect_session *session, uint32_t uid, imapconnect_sink sink,
+                                             void *user, imapconnect_list *responses);
+
+/* A part of a message. All zero is the whole of it. */
+typedef struct imapconnect_part {
+    const char *section; /* "1.2", "TEXT", "HEADER.FIELDS (SUBJECT DATE)"; 0 or "" for all. Section 6.4.5 */
+    uint32_t offset;     /* the first byte, from 0 */
+    uint32_t count;      /* how many at most; 0: to the end */
+    int mark_seen;       /* 1: sets \Seen */
+} imapconnect_part;
+
+/* The same for a part; `part` stays yours and unchanged until the call ends. More bytes than were asked for:
+   IMAPCONNECT_E_RECEIVE_LENGTH; another part than was asked for: IMAPCONNECT_E_RECEIVE_ITEM. */
+IMAPCONNECT_API int imapconnect_recv_part(imapconnect_session *session, uint32_t uid, const imapconnect_part *part,
+                                          imapconnect_sink sink, void *user, imapconnect_list *responses);
+
+#define IMAPCONNECT_ADD    1
+#define IMAPCONNECT_LEAVE  0
+#define IMAPCONNECT_REMOVE (-1)
+
+/* IMAPSetMessageFlags: each flag is IMAPCONNECT_ADD, _LEAVE or _REMOVE. Sends one UID STORE for those to be added, one
+   for those to be removed, and nothing when all stay. IMAPCONNECT_E_STORE when refused. Section 6.4.6. */
+IMAPCONNECT_API int imapconnect_set_message_flags(imapconnect_session *session, uint32_t uid, int answered,
+                                                  int deleted, int draft, int flagged, int seen,
+                                                  imapconnect_list *responses);
+
+/* IMAPExpungeMessages: removes all messages flagged \Deleted. IMAPCONNECT_E_EXPUNGE when refused. Section 6.4.3. */
+IMAPCONNECT_API int imapconnect_expunge_messages(imapconnect_session *session, imapconnect_list *responses);
+
+/* IMAPCopyMessage: copies a message to the end of another mailbox. IMAPCONNECT_E_COPY when refused; when the response
+   code is TRYCREATE, creating the mailbox helps. Section 6.4.7. */
+IMAPCONNECT_API int imapconnect_copy_message(imapconnect_session *session, uint32_t uid, const char *mailbox,
+                                             imapconnect_list *responses);
+
+/* Moves a message to the end of another mailbox: with MOVE where the server has it. Where not, it is copied, flagged
+   \Deleted and expunged; and a server without UIDPLUS can only expunge all messages that are flagged \Deleted.
+
+   IMAPCONNECT_E_COPY when MOVE or COPY was refused: nothing has changed; IMAPCONNECT_E_STORE: it was copied and is
+   still here; IMAPCONNECT_E_EXPUNGE: it is here, too, and flagged \Deleted. RFC 6851, RFC 4315. */
+IMAPCONNECT_API int imapconnect_move_message(imapconnect_session *session, uint32_t uid, const char *mailbox,
+                                             imapconnect_list *responses);
+
+#endif
+#ifndef IMAPCONNECT_NO_SEARCH
+
+/* Finds messages in the open mailbox.
+
+   criteria   as in section 6.4.4: "UNSEEN SINCE 1-Feb-1994"; printable ASCII, and no literal
+   text       0, or the argument of the last criterion: with "FROM" the name, with "SUBJECT" the words, any bytes but
+              CR, LF and NUL
+   charset    of the text: "UTF-8"; 0 for US-ASCII. With UTF8=ACCEPT only 0 and "UTF-8", and none is sent
+   on_uid     takes the UIDs one by one; without it IMAPCONNECT_E_NO_LIST
+
+   IMAPCONNECT_E_NO or _BAD when refused; NO with the response code BADCHARSET: the server lists those that it knows.
+   Section 6.4.4. */
+IMAPCONNECT_API int imapconnect_search(imapconnect_session *session, const char *criteria, const char *text,
+                                       const char *charset, imapconnect_on_uid on_uid, void *user,
+                                       imapconnect_list *responses);
+
+#endif
+#ifndef IMAPCONNECT_NO_APPEND
+
+/* Stores a message at the end of a mailbox, which need not be open.
+
+   flags    of the new message; 0 for none. \Recent and keywords do not count
+   date     its internal date, "17-Jul-1996 02:44:25 -0700"; 0 for now
+   size     how many bytes the source is going to give. Line ends are CRLF, and NUL is not allowed: RFC 3501 section 9
+   source   gives them; must not be 0. It is asked once the server has agreed, or at once with LITERAL+ (RFC 7888)
+
+   Bytes that leave extend the time limit. IMAPCONNECT_E_NO or _BAD when refused: with the response code TRYCREATE,
+   creating the mailbox helps; "APPENDUID validity uid" after it went well says which UID it got. Section 6.3.11. */
+IMAPCONNECT_API int imapconnect_append(imapconnect_session *session, const char *mailbox,
+                                       const imapconnect_flags *flags, const char *date, uint32_t size,
+                                       imapconnect_source source, void *user, imapconnect_list *responses);
+
+#endif
+#ifndef IMAPCONNECT_NO_IDLE
+
+/* Waits for news of the open mailbox, without polling where the server can do that. IDLE is renewed each
+   config.idle_renew ms, since servers and routers forget who is silent for long; the server's answer to that proves
+   that the link lives. Where it has no IDLE, NOOP is sent each config.idle_poll ms.
+
+   milliseconds   the longest wait; 0 only looks; 0xffffffff is 49 days
+   on_news        hears what happens; 0 ends the wait with the first news
+
+   Returns 1 when there was news, 0 when not; the session is ready for the next command. IMAPCONNECT_E_NO or _BAD when
+   refused. In a non-blocking session it stays PENDING while it waits. RFC 2177. */
+IMAPCONNECT_API int imapconnect_idle(imapconnect_session *session, uint32_t milliseconds, imapconnect_on_news on_news,
+                                     void *user, imapconnect_list *responses);
+
+/* Ends that wait, from a callback or, in a non-blocking session, between two steps; step on until the result is there.
+   Without a wait it does nothing. From the thread that the session belongs to. */
+IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session);
+
+#endif
+#endif /* IMAPCONNECT_NO_COMMANDS */
 
 /* ---- the event loop ---- */
 
@@ -830,6 +1242,23 @@ static size_t imc_bytes_decimal(char *out, uint32_t number)
     return count;
 }
 
+/* One to ten digits below 2^32, RFC 3501 section 9: number. Returns 0 for anything else. */
+static int imc_bytes_number(const char *text, size_t count, uint32_t *number)
+{
+    uint32_t value = 0;
+    size_t i;
+    if (count == 0 || count > 10)
+        return 0;
+    for (i = 0; i < count; i++) {
+        uint32_t digit = (uint32_t)(text[i] - '0');
+        if (!imc_bytes_is_digit(text[i]) || value > (0xffffffffu - digit) / 10)
+            return 0;
+        value = value * 10 + digit;
+    }
+    *number = value;
+    return 1;
+}
+
 static char imc_bytes_hex(unsigned nibble)
 {
     return "0123456789abcdef"[nibble & 15];
@@ -936,13 +1365,16 @@ static int imc_sasl_base64_value(int c)
     return c == '/' ? 63 : -1;
 }
 
-#ifdef IMC_HAS_CRAM_MD5
+#if defined(IMC_HAS_CRAM_MD5) || !defined(IMAPCONNECT_NO_COMMANDS)
 
 /* RFC 4648 section 4, table 1. */
 static char imc_sasl_base64_digit(uint32_t value)
 {
     return "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[value & 63];
 }
+
+#endif
+#ifdef IMC_HAS_CRAM_MD5
 
 /* Encodes `count` bytes, padded: 4 * ((count + 2) / 3) characters at `out`. */
 static size_t imc_sasl_base64_encode(char *out, const unsigned char *in, size_t count)
@@ -1203,6 +1635,181 @@ static int imc_names_parse(imapconnect_server *server, const char *text, uint16_
     return 0;
 }
 
+#ifndef IMAPCONNECT_NO_COMMANDS
+
+/* -- mailbox names: UTF-8 for the caller, modified UTF-7 on the wire, RFC 3501 section 5.1.3 -- */
+
+#define IMC_NO_CHARACTER 0xffffffffu
+#define IMC_RAW_NAME     '\xff' /* in front of a name that goes as it stands */
+
+/* The next character of a text, and `*at` behind it; 0 at its end. Strict: RFC 3629 section 4. */
+static uint32_t imc_names_character(const char **at)
+{
+    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000}; /* what is shorter could have been written so */
+    const unsigned char *next = (const unsigned char *)*at;
+    uint32_t c = *next;
+    unsigned more = c < 0x80 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3, i;
+    if ((c >= 0x80 && c < 0xc2) || c > 0xf4)
+        return IMC_NO_CHARACTER;
+    c &= more == 0 ? 0x7fu : 0x3fu >> more;
+    for (i = 1; i <= more; i++) {
+        if ((next[i] & 0xc0) != 0x80)
+            return IMC_NO_CHARACTER;
+        c = c << 6 | (next[i] & 0x3fu);
+    }
+    if (c < least[more] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+        return IMC_NO_CHARACTER;
+    *at += more + (c != 0);
+    return c;
+}
+
+static int imc_names_is_utf8(const char *text)
+{
+    uint32_t c;
+    while ((c = imc_names_character(&text)) != 0)
+        if (c == IMC_NO_CHARACTER)
+            return 0;
+    return 1;
+}
+
+/* Those that stand for themselves in modified UTF-7, "&" among them, as "&-". */
+static int imc_names_is_plain(uint32_t c)
+{
+    return c >= 0x20 && c <= 0x7e;
+}
+
+/* Sixteen bits more for the base64 between "&" and "-"; its alphabet has "," in place of "/". */
+static size_t imc_names_shift(imapconnect_utf7 *state, uint32_t unit, char *out)
+{
+    uint32_t bits = (uint32_t)state->bits << 16 | unit;
+    unsigned count = state->count + 16u;
+    size_t used = 0;
+    while (count >= 6) {
+        char digit = imc_sasl_base64_digit(bits >> (count -= 6));
+        out[used++] = digit == '/' ? ',' : digit;
+    }
+    state->bits = (uint8_t)(bits & ((1u << count) - 1));
+    state->count = (uint8_t)count;
+    return used;
+}
+
+/* Ends the base64: the bits that are left, and "-". */
+static size_t imc_names_unshift(imapconnect_utf7 *state, char *out)
+{
+    size_t used = 0;
+    if (!state->open)
+        return 0;
+    if (state->count != 0)
+        out[used++] = imc_sasl_base64_digit((uint32_t)state->bits << (6 - state->count));
+    out[used++] = '-';
+    memset(state, 0, sizeof *state);
+    return used;
+}
+
+/* One character; at most eight bytes. */
+static size_t imc_names_encode(imapconnect_utf7 *state, uint32_t c, char *out)
+{
+    size_t used = 0;
+    if (imc_names_is_plain(c)) {
+        used = imc_names_unshift(state, out);
+        out[used++] = (char)c;
+        if (c == '&')
+            out[used++] = '-';
+        return used;
+    }
+    if (!state->open)
+        out[used++] = '&';
+    state->open = 1;
+    if (c > 0xffff) {
+        used += imc_names_shift(state, 0xd7c0 + (c >> 10), out + used);
+        c = 0xdc00 | (c & 0x3ff);
+    }
+    return used + imc_names_shift(state, c, out + used);
+}
+
+#ifndef IMAPCONNECT_NO_MAILBOXES
+
+/* A character as UTF-8; returns how many bytes. */
+static size_t imc_names_put(char *out, uint32_t c)
+{
+    unsigned more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3, i;
+    out[0] = (char)(more == 0 ? c : (0xf00u >> more & 0xf0u) | c >> (6 * more));
+    for (i = 1; i <= more; i++)
+        out[i] = (char)(0x80 | (c >> (6 * (more - i)) & 0x3f));
+    return more + 1;
+}
+
+typedef struct imc_utf7_reader {
+    const char *at;
+    const char *end;
+    char *out; /* behind what is written; it never passes `at`, see imc_list_decode() */
+} imc_utf7_reader;
+
+/* What stands between "&" and "-". Returns 0 when it is not what our own writer would have written. */
+static int imc_names_decode_shifted(imc_utf7_reader *r)
+{
+    uint32_t bits = 0, high = 0;
+    unsigned count = 0, units = 0;
+    for (; r->at < r->end && *r->at != '-'; r->at++) {
+        int value = *r->at == ',' ? 63 : *r->at == '/' ? -1 : imc_sasl_base64_value(*r->at);
+        uint32_t unit;
+        if (value < 0)
+            return 0;
+        bits = bits << 6 | (uint32_t)value;
+        count += 6;
+        if (count < 16)
+            continue;
+        count -= 16;
+        unit = bits >> count & 0xffff;
+        bits &= (1u << count) - 1;
+        units++;
+        if ((unit & 0xfc00) == 0xd800 && high == 0) {
+            high = unit;
+            continue;
+        }
+        if (((unit & 0xfc00) == 0xdc00) != (high != 0) || imc_names_is_plain(unit))
+            return 0;
+        if (unit == '\0' || unit == '\r' || unit == '\n')
+            return 0; /* no name that we could send */
+        if (high != 0)
+            unit += ((high - 0xd7c0) << 10) - 0xdc00;
+        high = 0;
+        r->out += imc_names_put(r->out, unit);
+    }
+    return r->at++ < r->end && units != 0 && high == 0 && count < 6 && bits == 0;
+}
+
+/* Modified UTF-7 into UTF-8, of which there may be one byte in eight more. Returns how many bytes, or 0 when the name
+   is not canonical: then it could not be found again under the UTF-8 that it seems to be. */
+static size_t imc_names_decode(const char *text, size_t count, char *out)
+{
+    imc_utf7_reader r;
+    int shifted = 0; /* the last thing was a shifted part: another one would belong to it */
+    r.at = text;
+    r.end = text + count;
+    r.out = out;
+    while (r.at < r.end) {
+        char c = *r.at++;
+        if (!imc_names_is_plain((unsigned char)c))
+            return 0;
+        if (c == '&' && r.at < r.end && *r.at != '-') {
+            if (shifted || !imc_names_decode_shifted(&r))
+                return 0;
+            shifted = 1;
+            continue;
+        }
+        if (c == '&' && r.at++ == r.end)
+            return 0;
+        *r.out++ = c;
+        shifted = 0;
+    }
+    return (size_t)(r.out - out);
+}
+
+#endif
+
+#endif
+
 /* >>lexer -------------------------------------------------------------------------------------------- *
  * Bytes into tokens, however they are cut. Invariant: it holds one short word and no line, so that a line
  * may be of any length, and every chunking of the same bytes gives the same tokens. CRLF alone ends a
@@ -1210,20 +1817,34 @@ static int imc_names_parse(imapconnect_server *server, const char *text, uint16_
 
 enum imc_mode {
     IMC_WORDS, /* atoms with single spaces between; the start of every line is read so */
+    IMC_TEXT,  /* text for people, in which "{5}" is text */
     IMC_DATA,  /* a response's data, of which only quoted strings and literals are told apart */
-    IMC_TEXT   /* text for people, in which "{5}" is text */
+    IMC_VALUES /* the same, and each value of it matters to somebody */
 };
 
 enum imc_token {
     IMC_MORE,          /* no input left */
     IMC_WORD,          /* lexer.word */
     IMC_SPACE,         /* one space */
-    IMC_PIECE,         /* some bytes of a text */
+    IMC_PIECE,         /* some bytes of a text, an atom or a quoted string */
+    IMC_STRING,        /* a quoted string begins; what comes behind its last byte ends it */
+    IMC_OPEN,          /* "(" */
+    IMC_CLOSE,         /* ")" */
     IMC_LITERAL_BEGIN, /* {n} CRLF */
     IMC_LITERAL_PIECE, /* some bytes of the literal */
     IMC_LITERAL_END,
     IMC_LINE_END, /* CRLF */
     IMC_MALFORMED
+};
+
+/* imapconnect_lexer.quoted; IMC_DATA knows the first three. */
+enum imc_quote {
+    IMC_NOT_QUOTED,
+    IMC_QUOTED,
+    IMC_ESCAPED,    /* behind the backslash */
+    IMC_WAS_QUOTED, /* a string has just ended */
+    IMC_IN_ATOM,
+    IMC_IN_SECTION /* of BODY[HEADER.FIELDS (TO CC)], where spaces and parentheses end nothing */
 };
 
 enum imc_brace {
@@ -1239,6 +1860,7 @@ static int imc_lexer_literal(imapconnect_lexer *lexer, const char **at, const ch
 {
     if (lexer->number == 0) {
         lexer->in_literal = 0;
+        lexer->quoted = lexer->mode == IMC_VALUES ? IMC_WAS_QUOTED : IMC_NOT_QUOTED;
         return IMC_LITERAL_END;
     }
     if (*at == end)
@@ -1254,14 +1876,19 @@ static int imc_lexer_literal(imapconnect_lexer *lexer, const char **at, const ch
    2^32 (RFC 3501 section 9), and sizes no buffer. */
 static int imc_lexer_line_end(imapconnect_lexer *lexer, const char **at)
 {
-    int brace = lexer->mode == IMC_DATA ? lexer->brace : 0;
-    if (**at != '\n' || lexer->quoted || brace == IMC_BRACE_PLUS_CLOSED)
+    int brace = lexer->brace, quoted = lexer->quoted;
+    if (lexer->mode < IMC_DATA)
+        brace = quoted = 0;
+    if (**at != '\n' || quoted == IMC_QUOTED || quoted == IMC_ESCAPED || quoted == IMC_IN_SECTION)
         return IMC_MALFORMED;
-    if (brace == IMC_BRACE_CLOSED && lexer->digits > 10)
+    if (brace == IMC_BRACE_PLUS_CLOSED || (brace == IMC_BRACE_CLOSED && lexer->digits > 10))
+        return IMC_MALFORMED;
+    if (lexer->mode == IMC_VALUES && brace != IMC_BRACE_NONE && brace != IMC_BRACE_CLOSED)
         return IMC_MALFORMED;
     ++*at;
     lexer->carriage = 0;
     lexer->brace = IMC_BRACE_NONE;
+    lexer->quoted = IMC_NOT_QUOTED;
     if (brace == IMC_BRACE_CLOSED) {
         lexer->in_literal = 1;
         return IMC_LITERAL_BEGIN;
@@ -1348,12 +1975,12 @@ static int imc_lexer_data(imapconnect_lexer *lexer, const char **at, const char 
             *at = next;
             return IMC_MALFORMED;
         }
-        if (lexer->quoted == 2)
-            lexer->quoted = 1;
+        if (lexer->quoted == IMC_ESCAPED)
+            lexer->quoted = IMC_QUOTED;
         else if (lexer->quoted)
-            lexer->quoted = (uint8_t)(c == '\\' ? 2 : c != '"');
+            lexer->quoted = c == '\\' ? IMC_ESCAPED : c != '"' ? IMC_QUOTED : IMC_NOT_QUOTED;
         else if (c == '"')
-            lexer->quoted = 1;
+            lexer->quoted = IMC_QUOTED;
         if (c == '{' || lexer->brace != IMC_BRACE_NONE) {
             if (lexer->quoted || c == '"')
                 lexer->brace = IMC_BRACE_NONE;
@@ -1364,6 +1991,78 @@ static int imc_lexer_data(imapconnect_lexer *lexer, const char **at, const char 
     *at = next;
     return IMC_MORE;
 }
+
+#ifndef IMAPCONNECT_NO_COMMANDS
+
+/* Some bytes of a value, from `*at` to `next`. There must be one. */
+static int imc_lexer_piece(const char **at, const char *next, imc_slice *piece)
+{
+    if (next == *at)
+        return IMC_MALFORMED;
+    piece->bytes = (const unsigned char *)*at;
+    piece->count = (size_t)(next - *at);
+    *at = next;
+    return IMC_PIECE;
+}
+
+/* Bytes of a quoted string without its backslashes, RFC 3501 section 9: quoted. */
+static int imc_lexer_quoted(imapconnect_lexer *lexer, const char **at, const char *end, imc_slice *piece)
+{
+    const char *next = *at;
+    if (lexer->quoted == IMC_ESCAPED) {
+        lexer->quoted = IMC_QUOTED;
+        return imc_lexer_piece(at, next + (*next != '\n' && *next != '\0'), piece);
+    }
+    while (next < end && *next != '"' && *next != '\\' && *next != '\r' && *next != '\n' && *next != '\0')
+        next++;
+    if (next > *at || (*next != '"' && *next != '\\'))
+        return imc_lexer_piece(at, next, piece);
+    lexer->quoted = *next == '"' ? IMC_WAS_QUOTED : IMC_ESCAPED;
+    ++*at;
+    return IMC_MORE;
+}
+
+/* Bytes of an atom. It stops behind "[", so that who knows that a section begins can say so. */
+static int imc_lexer_atom(imapconnect_lexer *lexer, const char **at, const char *end, imc_slice *piece)
+{
+    int section = lexer->quoted == IMC_IN_SECTION;
+    int last = section ? ']' : '[';
+    const char *next = *at;
+    lexer->quoted = section ? IMC_IN_SECTION : IMC_IN_ATOM;
+    while (next < end && (unsigned char)*next >= 0x20 &&
+           (section || (*next != ' ' && *next != '(' && *next != ')' && *next != '"' && *next != '{')))
+        if (*next++ == last) {
+            lexer->quoted = IMC_IN_ATOM;
+            break;
+        }
+    return imc_lexer_piece(at, next, piece);
+}
+
+/* The next token of data whose values matter; IMC_MORE when that was none yet. */
+static int imc_lexer_values(imapconnect_lexer *lexer, const char **at, const char *end, imc_slice *piece)
+{
+    int c = **at;
+    if (lexer->quoted == IMC_QUOTED || lexer->quoted == IMC_ESCAPED)
+        return imc_lexer_quoted(lexer, at, end, piece);
+    if (lexer->brace != IMC_BRACE_NONE || (c == '{' && lexer->quoted == IMC_NOT_QUOTED)) {
+        imc_lexer_brace(lexer, c);
+        ++*at;
+        return lexer->brace != IMC_BRACE_NONE ? IMC_MORE : IMC_MALFORMED;
+    }
+    if (lexer->quoted != IMC_IN_SECTION && (c == ' ' || c == ')' || (c == '(' && !lexer->quoted))) {
+        lexer->quoted = IMC_NOT_QUOTED;
+        ++*at;
+        return c == ' ' ? IMC_SPACE : c == '(' ? IMC_OPEN : IMC_CLOSE;
+    }
+    if (c == '"' && lexer->quoted == IMC_NOT_QUOTED) {
+        lexer->quoted = IMC_QUOTED;
+        ++*at;
+        return IMC_STRING;
+    }
+    return lexer->quoted == IMC_WAS_QUOTED ? IMC_MALFORMED : imc_lexer_atom(lexer, at, end, piece);
+}
+
+#endif
 
 /* Text goes on to CR. LF, NUL and CR on their own are no text, RFC 3501 section 9; bytes above 0x7f are taken as
    they come, since servers send them. */
@@ -1404,7 +2103,12 @@ static int imc_lexer_next(imapconnect_lexer *lexer, const char **at, const char 
             return imc_lexer_text(at, end, piece);
         if (lexer->mode == IMC_WORDS)
             return imc_lexer_words(lexer, at, end);
-        token = imc_lexer_data(lexer, at, end);
+#ifndef IMAPCONNECT_NO_COMMANDS
+        if (lexer->mode == IMC_VALUES)
+            token = imc_lexer_values(lexer, at, end, piece);
+        else
+#endif
+            token = imc_lexer_data(lexer, at, end);
         if (token != IMC_MORE)
             return token;
     }
@@ -1570,6 +2274,205 @@ static void imc_stream_literal(imapconnect_engine *engine, const imc_slice *piec
     imc_stream(engine, IMAPCONNECT_LITERAL, (const char *)piece->bytes, piece->count);
 }
 
+/* >>rows --------------------------------------------------------------------------------------------- *
+ * The values of a response that a command of ours asked for, one by one as they arrive, in the transmit
+ * buffer, which is free once the command has left. Invariant: a value that does not fit is known to be cut.
+ * What a value means is known to the rooms of the commands, from >>mailboxes on. */
+
+/* What a command of the time after the login hears of. */
+enum imc_take {
+    IMC_TAKE_VALUE, /* a value is whole: imc_rows_text() */
+    IMC_TAKE_BYTES, /* some bytes of a string that streams */
+    IMC_TAKE_ROW,   /* the response is whole */
+    IMC_TAKE_CODE,  /* a response code came: reader.code */
+    IMC_TAKE_NEWS   /* EXISTS, EXPUNGE, RECENT, or flags: `code` of imc_engine_news() */
+};
+
+/* A command of the time after the login. */
+struct imc_command {
+    const char *reads; /* the response whose values it takes, or 0 */
+    void (*take)(imapconnect_engine *engine, int what, const imc_slice *piece);
+    void (*next)(imapconnect_engine *engine); /* what comes behind the tagged OK, or a wait; 0: the end of the call */
+    int16_t no;                               /* the code for a tagged NO ... */
+    int16_t bad;                              /* ... and for BAD */
+    uint8_t asks;                             /* the capabilities must be known */
+    uint8_t ends;                             /* LOGOUT */
+};
+
+#ifndef IMAPCONNECT_NO_COMMANDS
+
+/* The system flags, in the order of imapconnect_flags. RFC 3501 section 2.3.2. */
+static const char *const imc_rows_flags[] = {"\\Answered", "\\Deleted", "\\Draft", "\\Flagged",
+                                             "\\Recent",   "\\Seen",    "\\*"};
+#define IMC_FLAGS (sizeof imc_rows_flags / sizeof imc_rows_flags[0])
+
+/* The bit of a flag; 0 for a keyword, of which there may be any number. */
+static unsigned imc_rows_flag(const char *text, size_t count)
+{
+    size_t i;
+    for (i = 0; i < IMC_FLAGS; i++)
+        if (imc_bytes_same(text, count, imc_rows_flags[i]))
+            return 1u << i;
+    return 0;
+}
+
+/* Bits into flags. */
+static void imc_rows_set_flags(imapconnect_flags *flags, unsigned bits)
+{
+    flags->answered = bits & 1;
+    flags->deleted = bits >> 1 & 1;
+    flags->draft = bits >> 2 & 1;
+    flags->flagged = bits >> 3 & 1;
+    flags->recent = bits >> 4 & 1;
+    flags->seen = bits >> 5 & 1;
+    flags->keywords = bits >> 6 & 1;
+}
+
+/* The text of the present value, of row->length bytes. */
+static char *imc_rows_text(imapconnect_engine *engine)
+{
+    return engine->writer.out.in.text + engine->writer.out.in.row.base;
+}
+
+/* 1 when the present value is this word. */
+static int imc_rows_is(imapconnect_engine *engine, const char *word)
+{
+    return imc_bytes_same(imc_rows_text(engine), engine->writer.out.in.row.length, word);
+}
+
+#if !defined(IMAPCONNECT_NO_MAILBOXES) || !defined(IMAPCONNECT_NO_MESSAGES) || !defined(IMAPCONNECT_NO_SEARCH)
+/* The present value as a number; where it is none, the reply is not IMAP. */
+static uint32_t imc_rows_number(imapconnect_engine *engine)
+{
+    uint32_t number = 0;
+    if (!imc_bytes_number(imc_rows_text(engine), engine->writer.out.in.row.length, &number))
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    return number;
+}
+#endif
+
+/* Does the command want this response's values? The line must have begun after the command had left. FETCH alone has a
+   number in front. */
+static int imc_rows_begin(imapconnect_engine *engine, uint32_t number)
+{
+    const imapconnect_lexer *lexer = &engine->reader.lexer;
+    const struct imc_command *command = engine->command;
+    if (engine->reader.early || command == 0 || command->reads == 0 ||
+        !imc_bytes_same(lexer->word, lexer->length, command->reads))
+        return 0;
+    engine->writer.out.in.row.number = number;
+    engine->reader.collects = 1;
+    return 1;
+}
+
+/* How many values there are so far where we are now. The number stays even or odd when there are too many. */
+static void imc_rows_count(imapconnect_row *row)
+{
+    if (row->depth < sizeof row->field && ++row->field[row->depth] == 0)
+        row->field[row->depth] = 254;
+}
+
+static void imc_rows_open(imapconnect_row *row, int string)
+{
+    row->open = 1;
+    row->string = (uint8_t)string;
+    row->cut = 0;
+    row->length = 0;
+}
+
+/* Bytes of a value: to the caller, or to the text as far as they fit. */
+static void imc_rows_bytes(imapconnect_engine *engine, const imc_slice *piece)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    size_t room = sizeof engine->writer.out.in.text - row->base - row->length;
+    if (row->streams && row->string) {
+        engine->command->take(engine, IMC_TAKE_BYTES, piece);
+        return;
+    }
+    if (row->number != 0 && row->depth == 1 && row->field[1] % 2 == 0 && !row->string &&
+        piece->bytes[piece->count - 1] == '[')
+        engine->reader.lexer.quoted = IMC_IN_SECTION; /* BODY[, of which what follows is a part: section 7.4.2 */
+    row->cut |= piece->count > room;
+    memcpy(imc_rows_text(engine) + row->length, piece->bytes, imc_bytes_least(piece->count, room));
+    row->length = (uint16_t)(row->length + imc_bytes_least(piece->count, room));
+}
+
+/* The value that was open is whole. Whoever sends what was asked for may take its time. */
+static void imc_rows_close(imapconnect_engine *engine)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    if (!row->open)
+        return;
+    row->open = 0;
+    engine->progress = 1;
+    engine->command->take(engine, IMC_TAKE_VALUE, 0);
+    imc_rows_count(row);
+}
+
+/* A parenthesis. Returns 0 when none is open that could be closed, or too many are. */
+static int imc_rows_nest(imapconnect_row *row, int token)
+{
+    if (token == IMC_OPEN) {
+        if (row->depth == 255)
+            return 0;
+        if (++row->depth < sizeof row->field)
+            row->field[row->depth] = 0;
+        return 1;
+    }
+    if (row->depth == 0)
+        return 0;
+    row->depth--;
+    imc_rows_count(row);
+    return 1;
+}
+
+/* The response is whole. Returns 0 when a parenthesis is still open. */
+static int imc_rows_end(imapconnect_engine *engine)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    if (row->depth != 0)
+        return 0;
+    if (engine->error == 0)
+        engine->command->take(engine, IMC_TAKE_ROW, 0);
+    row->has = row->key = row->streams = 0;
+    row->base = 0;
+    memset(row->field, 0, sizeof row->field);
+    return 1;
+}
+
+/* A token of a line whose values are read. Returns 0 when it must not stand there. */
+static int imc_rows_token(imapconnect_engine *engine, int token, const imc_slice *piece)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    int good = 1;
+    if (!engine->reader.collects || engine->error != 0)
+        return 1;
+    switch (token) {
+    case IMC_PIECE:
+    case IMC_LITERAL_PIECE:
+        if (!row->open)
+            imc_rows_open(row, 0);
+        imc_rows_bytes(engine, piece);
+        break;
+    case IMC_STRING:
+    case IMC_LITERAL_BEGIN:
+        imc_rows_open(row, 1);
+        break;
+    case IMC_LITERAL_END:
+        break;
+    case IMC_LINE_END:
+        imc_rows_close(engine);
+        good = imc_rows_end(engine);
+        break;
+    default:
+        imc_rows_close(engine);
+        good = token == IMC_SPACE || imc_rows_nest(row, token);
+    }
+    return good;
+}
+
+#endif
+
 /* >>responses ---------------------------------------------------------------------------------------- *
  * Tokens into events, one for each line. Invariant: what is kept of a line has a fixed size, and what does
  * not fit is never taken for something that does. What an event means is decided in >>engine. */
@@ -1582,7 +2485,11 @@ enum imc_event {
     IMC_SAW_BYE,
     IMC_SAW_PREAUTH,
     IMC_SAW_CAPABILITY,
-    IMC_SAW_DATA,         /* any other untagged response */
+    IMC_SAW_DATA,   /* any other untagged response */
+    IMC_SAW_EXISTS, /* those with a number in front, RFC 3501 sections 7.3 and 7.4; the order is that of news */
+    IMC_SAW_EXPUNGE,
+    IMC_SAW_RECENT,
+    IMC_SAW_FETCH,
     IMC_SAW_CONTINUATION, /* "+" */
     IMC_SAW_TAGGED_OK,
     IMC_SAW_TAGGED_NO,
@@ -1603,30 +2510,56 @@ static const struct {
                             {"PREAUTH", IMC_SAW_PREAUTH, 0}};
 #define IMC_STATUS_WORDS (sizeof imc_responses_status / sizeof imc_responses_status[0])
 
+/* Names behind a number that say something of the mailbox. */
+static const struct {
+    const char *word;
+    uint8_t saw;
+} imc_responses_numbered[] = {
+    {"EXISTS", IMC_SAW_EXISTS}, {"RECENT", IMC_SAW_RECENT}, {"EXPUNGE", IMC_SAW_EXPUNGE}, {"FETCH", IMC_SAW_FETCH}};
+
 /* Capabilities that change what the client does. They match as whole atoms. */
 #define IMC_CAN_IMAP4REV1     1u
 #define IMC_CAN_STARTTLS      2u
 #define IMC_CAN_NOT_LOGIN     4u
 #define IMC_CAN_AUTH_CRAM_MD5 8u
+#define IMC_CAN_IDLE          16u  /* RFC 2177 */
+#define IMC_CAN_MOVE          32u  /* RFC 6851 */
+#define IMC_CAN_UIDPLUS       64u  /* RFC 4315 */
+#define IMC_CAN_LITERAL_PLUS  128u /* RFC 7888 */
+#define IMC_CAN_LITERAL_MINUS 256u
 #define IMC_CAN_LISTED        0x8000u /* at least one atom was there */
 
 static const struct {
     const char *atom;
     uint16_t length;
     uint16_t bit;
-} imc_responses_capabilities[] = {{"STARTTLS", 8, IMC_CAN_STARTTLS}, /* in the order of their lengths */
+} imc_responses_capabilities[] = {{"IDLE", 4, IMC_CAN_IDLE}, /* in the order of their lengths */
+                                  {"MOVE", 4, IMC_CAN_MOVE},
+                                  {"UIDPLUS", 7, IMC_CAN_UIDPLUS},
+                                  {"STARTTLS", 8, IMC_CAN_STARTTLS},
+                                  {"LITERAL+", 8, IMC_CAN_LITERAL_PLUS},
+                                  {"LITERAL-", 8, IMC_CAN_LITERAL_MINUS},
                                   {"IMAP4rev1", 9, IMC_CAN_IMAP4REV1},
                                   {"LOGINDISABLED", 13, IMC_CAN_NOT_LOGIN},
                                   {"AUTH=CRAM-MD5", 13, IMC_CAN_AUTH_CRAM_MD5}};
 #define IMC_CAPABILITIES (sizeof imc_responses_capabilities / sizeof imc_responses_capabilities[0])
 
-enum imc_position { IMC_AT_FIRST, IMC_AT_FIRST_SPACE, IMC_AT_SECOND, IMC_AT_ATOMS, IMC_AT_REST };
+enum imc_position {
+    IMC_AT_FIRST,
+    IMC_AT_FIRST_SPACE,
+    IMC_AT_SECOND,
+    IMC_AT_SECOND_SPACE, /* behind a number */
+    IMC_AT_THIRD,
+    IMC_AT_ATOMS,
+    IMC_AT_REST
+};
 
 enum imc_text_position {
     IMC_TEXT_SPACE, /* the space before it */
     IMC_TEXT_START,
     IMC_TEXT_CODE_WORD, /* the first word in the brackets */
     IMC_TEXT_CODE,
+    IMC_TEXT_CODE_FLAGS,      /* the brackets hold permanent flags */
     IMC_TEXT_CODE_CAPABILITY, /* the brackets hold capabilities */
     IMC_TEXT_CODE_END,        /* the space behind the brackets */
     IMC_TEXT_FREE,
@@ -1697,13 +2630,31 @@ static void imc_responses_atom(imapconnect_reader *reader, const char *word, siz
             reader->found |= imc_responses_capabilities[i].bit;
 }
 
-/* A word of the response code is complete. */
+/* The first word of a response code says what the others are. */
+static void imc_responses_code_name(imapconnect_reader *reader, const char *word, size_t length)
+{
+    reader->text_position = IMC_TEXT_CODE;
+    if (imc_bytes_same(word, length, "CAPABILITY"))
+        reader->text_position = IMC_TEXT_CODE_CAPABILITY;
+#ifndef IMAPCONNECT_NO_COMMANDS
+    if (imc_bytes_same(word, length, "PERMANENTFLAGS"))
+        reader->text_position = IMC_TEXT_CODE_FLAGS;
+#endif
+}
+
+/* A word of the response code is complete. Flags stand in parentheses. */
 static void imc_responses_code_word(imapconnect_reader *reader, const char *word, size_t length)
 {
-    if (reader->text_position == IMC_TEXT_CODE_CAPABILITY && length != 0)
+    if (reader->text_position == IMC_TEXT_CODE_WORD)
+        imc_responses_code_name(reader, word, length);
+    else if (reader->text_position == IMC_TEXT_CODE_CAPABILITY && length != 0)
         imc_responses_atom(reader, word, length);
-    else if (reader->text_position == IMC_TEXT_CODE_WORD)
-        reader->text_position = imc_bytes_same(word, length, "CAPABILITY") ? IMC_TEXT_CODE_CAPABILITY : IMC_TEXT_CODE;
+#ifndef IMAPCONNECT_NO_COMMANDS
+    else if (reader->text_position == IMC_TEXT_CODE_FLAGS && length != 0) {
+        size_t skip = word[0] == '(', end = length > skip && word[length - 1] == ')';
+        reader->found = (uint16_t)(reader->found | imc_rows_flag(word + skip, length - skip - end));
+    }
+#endif
 }
 
 /* A word of the response code, or the end of one that began in an earlier piece. */
@@ -1735,8 +2686,9 @@ static size_t imc_responses_code(imapconnect_reader *reader, const char *bytes, 
         return count;
     }
     imc_responses_code_piece(reader, word, (size_t)(end - word));
+    if (reader->text_position == IMC_TEXT_CODE_CAPABILITY)
+        reader->listed = reader->found;
     reader->text_position = IMC_TEXT_CODE_END;
-    reader->listed = reader->found;
     return (size_t)(bracket - bytes) + 1;
 }
 
@@ -1792,7 +2744,7 @@ static void imc_responses_begin_line(imapconnect_reader *reader)
 {
     reader->position = IMC_AT_FIRST;
     reader->saw = IMC_SAW_GARBAGE;
-    reader->tagged = 0;
+    reader->tagged = reader->collects = 0;
     reader->found = reader->listed = 0;
 }
 
@@ -1830,39 +2782,74 @@ static int imc_responses_first(imapconnect_reader *reader)
     return IMC_SAW_NOTHING;
 }
 
-/* The second word: a status, a capability list, or the name or number of a response that is not read here. A tag is
-   followed by OK, NO or BAD, and nothing else: RFC 3501 section 7.1. */
-static int imc_responses_second(imapconnect_reader *reader)
+/* The name of a response has come, and its data follow. */
+static int imc_responses_data(imapconnect_engine *engine, int saw)
 {
-    imapconnect_lexer *lexer = &reader->lexer;
-    size_t i;
+    imapconnect_reader *reader = &engine->reader;
+    reader->saw = (uint8_t)saw;
     reader->position = IMC_AT_REST;
-    for (i = 0; i < IMC_STATUS_WORDS; i++)
-        if (imc_bytes_same(lexer->word, lexer->length, imc_responses_status[i].word)) {
-            reader->saw = reader->tagged ? imc_responses_status[i].tagged : imc_responses_status[i].untagged;
-            reader->answer = (uint8_t)(i + 1);
-            imc_responses_begin_text(reader);
-            return reader->saw == 0 ? IMC_SAW_GARBAGE : IMC_SAW_NOTHING;
-        }
-    if (reader->tagged)
-        return IMC_SAW_GARBAGE;
-    reader->saw = IMC_SAW_DATA;
-    lexer->mode = IMC_DATA;
-    if (imc_bytes_same(lexer->word, lexer->length, "CAPABILITY")) {
-        reader->saw = IMC_SAW_CAPABILITY;
-        reader->position = IMC_AT_ATOMS;
-        lexer->mode = IMC_WORDS;
-    }
+    reader->lexer.mode = IMC_DATA;
+#ifndef IMAPCONNECT_NO_COMMANDS
+    if (imc_rows_begin(engine, saw == IMC_SAW_DATA ? 0 : reader->lexer.number))
+        reader->lexer.mode = IMC_VALUES;
+#endif
     return IMC_SAW_NOTHING;
 }
 
-static int imc_responses_word(imapconnect_reader *reader)
+/* A status word has come, untagged or tagged, and its text follows. */
+static int imc_responses_status_word(imapconnect_reader *reader, size_t row)
 {
+    reader->saw = reader->tagged ? imc_responses_status[row].tagged : imc_responses_status[row].untagged;
+    reader->position = IMC_AT_REST;
+    reader->answer = (uint8_t)(row + 1);
+    imc_responses_begin_text(reader);
+    return reader->saw == 0 ? IMC_SAW_GARBAGE : IMC_SAW_NOTHING;
+}
+
+/* The second word: a status, a capability list, or the number or the name of another response. A tag is followed by
+   OK, NO or BAD, and nothing else: RFC 3501 section 7.1. */
+static int imc_responses_second(imapconnect_engine *engine)
+{
+    imapconnect_reader *reader = &engine->reader;
+    imapconnect_lexer *lexer = &reader->lexer;
+    size_t i;
+    for (i = 0; i < IMC_STATUS_WORDS; i++)
+        if (imc_bytes_same(lexer->word, lexer->length, imc_responses_status[i].word))
+            return imc_responses_status_word(reader, i);
+    if (reader->tagged)
+        return IMC_SAW_GARBAGE;
+    if (imc_bytes_same(lexer->word, lexer->length, "CAPABILITY")) {
+        reader->saw = IMC_SAW_CAPABILITY;
+        reader->position = IMC_AT_ATOMS;
+        return IMC_SAW_NOTHING;
+    }
+    if (!imc_bytes_is_digit(lexer->word[0]))
+        return imc_responses_data(engine, IMC_SAW_DATA);
+    reader->position = IMC_AT_SECOND_SPACE;
+    return imc_bytes_number(lexer->word, lexer->length, &lexer->number) ? IMC_SAW_NOTHING : IMC_SAW_GARBAGE;
+}
+
+/* The name behind a number. */
+static int imc_responses_third(imapconnect_engine *engine)
+{
+    const imapconnect_lexer *lexer = &engine->reader.lexer;
+    size_t i;
+    for (i = 0; i < sizeof imc_responses_numbered / sizeof imc_responses_numbered[0]; i++)
+        if (imc_bytes_same(lexer->word, lexer->length, imc_responses_numbered[i].word))
+            return imc_responses_data(engine, imc_responses_numbered[i].saw);
+    return imc_responses_data(engine, IMC_SAW_DATA);
+}
+
+static int imc_responses_word(imapconnect_engine *engine)
+{
+    imapconnect_reader *reader = &engine->reader;
     switch (reader->position) {
     case IMC_AT_FIRST:
         return imc_responses_first(reader);
     case IMC_AT_SECOND:
-        return imc_responses_second(reader);
+        return imc_responses_second(engine);
+    case IMC_AT_THIRD:
+        return imc_responses_third(engine);
     case IMC_AT_ATOMS:
         imc_responses_atom(reader, reader->lexer.word, reader->lexer.length);
         return IMC_SAW_NOTHING;
@@ -1874,8 +2861,8 @@ static int imc_responses_word(imapconnect_reader *reader)
 /* One space stands between two words. An atom list may have more: some servers do that, and it means nothing. */
 static int imc_responses_space(imapconnect_reader *reader)
 {
-    if (reader->position == IMC_AT_FIRST_SPACE) {
-        reader->position = IMC_AT_SECOND;
+    if (reader->position == IMC_AT_FIRST_SPACE || reader->position == IMC_AT_SECOND_SPACE) {
+        reader->position++;
         return IMC_SAW_NOTHING;
     }
     return reader->position == IMC_AT_ATOMS ? IMC_SAW_NOTHING : IMC_SAW_GARBAGE;
@@ -1905,6 +2892,28 @@ static int imc_responses_end_line(imapconnect_reader *reader)
     return saw;
 }
 
+/* What a token means to the line. Returns the line's event when that is decided before its end. */
+static int imc_responses_token(imapconnect_engine *engine, int token, const imc_slice *piece)
+{
+    if (token == IMC_MALFORMED)
+        return IMC_SAW_GARBAGE;
+#ifndef IMAPCONNECT_NO_COMMANDS
+    if (engine->reader.collects && token != IMC_MORE)
+        return imc_rows_token(engine, token, piece) ? IMC_SAW_NOTHING : IMC_SAW_GARBAGE;
+#endif
+    switch (token) {
+    case IMC_WORD:
+        return imc_responses_word(engine);
+    case IMC_SPACE:
+        return imc_responses_space(&engine->reader);
+    case IMC_PIECE:
+        imc_responses_text(&engine->reader, piece, engine->writer.out.bytes);
+        return IMC_SAW_NOTHING;
+    default:
+        return IMC_SAW_NOTHING;
+    }
+}
+
 /* Reads on from `*at` to the end of the next line, or to `end`. Returns the line's event, IMC_SAW_NOTHING when
    there is none yet. */
 static int imc_responses_next(imapconnect_engine *engine, const char **at, const char *end)
@@ -1913,58 +2922,42 @@ static int imc_responses_next(imapconnect_engine *engine, const char **at, const
     const char *raw = *at; /* from here on the stream has not seen it */
     for (;;) {
         imc_slice piece;
-        int saw = IMC_SAW_NOTHING;
-        switch (imc_lexer_next(&reader->lexer, at, end, &piece)) {
-        case IMC_WORD:
-            saw = imc_responses_word(reader);
-            break;
-        case IMC_SPACE:
-            saw = imc_responses_space(reader);
-            break;
-        case IMC_PIECE:
-            imc_responses_text(reader, &piece, engine->writer.out);
-            break;
-        case IMC_MORE:
-            imc_stream_line(engine, raw, *at);
-            return IMC_SAW_NOTHING;
-        case IMC_LITERAL_PIECE:
+        int token = imc_lexer_next(&reader->lexer, at, end, &piece);
+        int saw = imc_responses_token(engine, token, &piece);
+        if (token == IMC_LITERAL_PIECE) {
             imc_stream_literal(engine, &piece);
             raw = *at;
-            break;
-        case IMC_LITERAL_BEGIN:
+        } else if (token == IMC_LITERAL_END) {
+            imc_stream(engine, IMAPCONNECT_LITERAL_END, 0, 0);
+        } else if (token == IMC_LITERAL_BEGIN) {
             imc_stream_line(engine, raw, *at);
             imc_stream_literal_begin(engine);
             raw = *at;
-            break;
-        case IMC_LITERAL_END:
-            imc_stream(engine, IMAPCONNECT_LITERAL_END, 0, 0);
-            break;
-        case IMC_LINE_END:
+        } else if (token == IMC_MORE || token == IMC_LINE_END || saw != IMC_SAW_NOTHING) {
             imc_stream_line(engine, raw, *at);
+            raw = *at;
+        }
+        if (token == IMC_LINE_END && saw == IMC_SAW_NOTHING) {
             imc_stream_line_end(engine);
-            return imc_responses_end_line(reader);
-        default:
-            saw = IMC_SAW_GARBAGE;
+            saw = imc_responses_end_line(reader);
         }
-        if (saw != IMC_SAW_NOTHING) {
-            imc_stream_line(engine, raw, *at);
+        if (token == IMC_MORE || saw != IMC_SAW_NOTHING)
             return saw;
-        }
     }
 }
 
 /* >>commands ----------------------------------------------------------------------------------------- *
  * A command into the transmit buffer, as far as it fits, and into the log with *** for what is secret.
  * Invariant: the caller's texts are read where they are, and a secret is copied nowhere but into the
- * buffer, which is wiped once sent. */
+ * buffer, which is wiped once sent.
+ *
+ * A command is a format, in which these stand for the next text or the next number of the writer's:
+ *   %r  a text as it is         %s  a string, quoted, or a literal when a byte is above 0x7f
+ *   %p  the same, and secret    %m  a mailbox name
+ *   %n  a number                %f  flags, the number's bits
+ *   %l  a literal of so many bytes, from the caller's source */
 
-enum imc_kind {
-    IMC_RAW,    /* goes as it is */
-    IMC_STRING, /* goes quoted, or as a literal when a byte is above 0x7f */
-    IMC_SECRET  /* the same, and the log shows *** */
-};
-
-/* The longest thing that is written at once: ` {4294967295}` and CRLF. */
+/* The longest thing that is written at once: `{4294967295+}` and CRLF. */
 #define IMC_WRITE_ROOM 16
 
 /* CR, LF in an argument would end the line, and begin a command of the attacker's: refused everywhere. */
@@ -1978,11 +2971,10 @@ static int imc_commands_is_line(const char *text, size_t count)
 }
 
 /* A quoted string holds 7-bit bytes alone, RFC 3501 section 9: TEXT-CHAR. */
-static int imc_commands_is_ascii(const char *text, size_t count)
+static int imc_commands_is_ascii(const char *text)
 {
-    size_t i;
-    for (i = 0; i < count; i++)
-        if ((unsigned char)text[i] > 0x7f)
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text > 0x7f)
             return 0;
     return 1;
 }
@@ -1990,7 +2982,7 @@ static int imc_commands_is_ascii(const char *text, size_t count)
 /* Bytes into the transmit buffer, which has room for them. */
 static void imc_commands_put(imapconnect_writer *writer, const char *bytes, size_t count)
 {
-    memcpy(writer->out + writer->used, bytes, count);
+    memcpy(writer->out.bytes + writer->used, bytes, count);
     writer->used = (uint16_t)(writer->used + count);
 }
 
@@ -2014,38 +3006,54 @@ static void imc_commands_line_end(imapconnect_engine *engine)
     imc_log_end(engine);
 }
 
-/* Begins a literal, RFC 3501 section 4.3: its bytes wait for the server's "+". How long a secret is, is secret. */
-static void imc_commands_open_literal(imapconnect_engine *engine, const imapconnect_piece *piece)
+/* The same, in a quoted string: RFC 3501 section 9, quoted. */
+static void imc_commands_quote(imapconnect_engine *engine, const char *bytes, size_t count)
+{
+    size_t i;
+    for (i = 0; i < count; i++) {
+        if (bytes[i] == '"' || bytes[i] == '\\')
+            imc_commands_show(engine, "\\", 1);
+        imc_commands_show(engine, bytes + i, 1);
+    }
+}
+
+/* May a literal leave without the server's "+"? A secret never does: RFC 7888. */
+static int imc_commands_pushes(const imapconnect_engine *engine, size_t count)
+{
+    return engine->command != 0 && ((engine->capabilities & IMC_CAN_LITERAL_PLUS) != 0 ||
+                                    ((engine->capabilities & IMC_CAN_LITERAL_MINUS) != 0 && count <= 4096));
+}
+
+/* Begins a literal, RFC 3501 section 4.3. How long a secret is, is secret. */
+static void imc_commands_open_literal(imapconnect_engine *engine, size_t count)
 {
     imapconnect_writer *writer = &engine->writer;
     char header[IMC_WRITE_ROOM];
-    size_t count = imc_bytes_decimal(header + 1, (uint32_t)piece->count) + 1;
+    int pushes = imc_commands_pushes(engine, count);
+    size_t used = imc_bytes_decimal(header + 1, (uint32_t)count) + 1;
     header[0] = '{';
-    header[count++] = '}';
-    if (piece->kind == IMC_SECRET) {
+    if (pushes)
+        header[used++] = '+';
+    header[used++] = '}';
+    if (writer->open == 'p') {
         imc_commands_mask(engine);
-        imc_commands_put(writer, header, count);
+        imc_commands_put(writer, header, used);
     } else {
-        imc_commands_show(engine, header, count);
+        imc_commands_show(engine, header, used);
     }
     imc_commands_line_end(engine);
     writer->literal = 1;
-    writer->waiting = 1;
+    writer->waiting = !pushes;
 }
 
-/* Begins a piece: a space, and how its bytes are going to be sent. */
-static void imc_commands_open(imapconnect_engine *engine, const imapconnect_piece *piece)
+/* Begins a string. One with bytes above 0x7f may be quoted once the server takes UTF-8, RFC 6855 section 3. */
+static void imc_commands_open_string(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
-    writer->opened = 1;
-    writer->offset = 0;
-    writer->literal = 0;
-    imc_commands_show(engine, " ", 1);
-    if (piece->kind == IMC_RAW)
-        return;
-    if (!imc_commands_is_ascii(piece->bytes, piece->count)) {
-        imc_commands_open_literal(engine, piece);
-    } else if (piece->kind == IMC_SECRET) {
+    const char *text = writer->text[writer->texts];
+    if (!imc_commands_is_ascii(text) && !engine->utf8) {
+        imc_commands_open_literal(engine, strlen(text));
+    } else if (writer->open == 'p') {
         imc_commands_put(writer, "\"", 1);
         imc_commands_mask(engine);
     } else {
@@ -2053,65 +3061,220 @@ static void imc_commands_open(imapconnect_engine *engine, const imapconnect_piec
     }
 }
 
-/* The next bytes of the present piece: as many as fit, or one with its backslash (RFC 3501 section 9, quoted). */
-static void imc_commands_bytes(imapconnect_engine *engine, const imapconnect_piece *piece)
+#ifndef IMAPCONNECT_NO_COMMANDS
+
+/* The next character of a mailbox name, or its end. */
+static void imc_commands_mailbox(imapconnect_engine *engine, const char *name)
 {
     imapconnect_writer *writer = &engine->writer;
-    const char *bytes = piece->bytes + writer->offset;
-    size_t count = imc_bytes_least(piece->count - writer->offset, sizeof writer->out - writer->used);
-    if (piece->kind != IMC_RAW && !writer->literal) {
-        int escaped = *bytes == '"' || *bytes == '\\';
-        count = 1;
-        if (escaped && piece->kind == IMC_SECRET)
-            imc_commands_put(writer, "\\", 1);
-        else if (escaped)
-            imc_commands_show(engine, "\\", 1);
-    }
-    if (piece->kind == IMC_SECRET) {
-        if (writer->literal && writer->offset == 0)
-            imc_commands_mask(engine);
-        imc_commands_put(writer, bytes, count);
-        writer->secret = 1;
+    const char *next = name + writer->offset;
+    char out[8];
+    uint32_t c = imc_names_character(&next);
+    size_t used;
+    if (c == 0) {
+        used = imc_names_unshift(&writer->utf7, out);
+        writer->open = 'q'; /* the quote at the end */
+    } else if (engine->utf8) {
+        used = (size_t)(next - (name + writer->offset));
+        memcpy(out, name + writer->offset, used);
     } else {
-        imc_commands_show(engine, bytes, count);
+        used = imc_names_encode(&writer->utf7, c, out);
     }
-    writer->offset += count;
+    imc_commands_quote(engine, out, used);
+    writer->offset = (size_t)(next - name);
 }
 
-/* Ends a piece, and with the last one the command. */
-static void imc_commands_close(imapconnect_engine *engine, const imapconnect_piece *piece)
+/* A name that LIST gave as it was goes as it was. */
+static void imc_commands_open_mailbox(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
-    int quoted = piece->kind != IMC_RAW && !writer->literal;
-    if (quoted && piece->kind == IMC_SECRET)
+    if (*writer->text[writer->texts] == IMC_RAW_NAME) {
+        writer->text[writer->texts]++;
+        writer->open = 's';
+        imc_commands_open_string(engine);
+    } else {
+        imc_commands_show(engine, "\"", 1);
+    }
+}
+
+/* The next flag of those whose bits are set, or the end of the list. */
+static void imc_commands_flag(imapconnect_engine *engine)
+{
+    imapconnect_writer *writer = &engine->writer;
+    uint32_t left = writer->number[writer->numbers] >> writer->offset;
+    if (left == 0) {
+        imc_commands_show(engine, ")", 1);
+        writer->open = writer->literal = 0;
+        writer->numbers++;
+        return;
+    }
+    if (left & 1) {
+        const char *name = imc_rows_flags[writer->offset];
+        imc_commands_show(engine, writer->literal ? " " : "(", 1);
+        imc_commands_show(engine, name, strlen(name));
+        writer->literal = 1; /* of flags: one has been written */
+    }
+    writer->offset++;
+}
+
+/* Bytes of a message. It is the caller who has promised how many there are. */
+static void imc_commands_upload(imapconnect_engine *engine)
+{
+    imapconnect_writer *writer = &engine->writer;
+    size_t left = writer->number[writer->numbers] - writer->offset;
+    size_t room = imc_bytes_least(left, sizeof writer->out - writer->used);
+    int got;
+    if (left == 0) {
+        writer->open = 0;
+        writer->numbers++;
+        return;
+    }
+    got = engine->taker.source(engine->user, writer->out.bytes + writer->used, room);
+    if (got <= 0 || (size_t)got > room) {
+        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+        return;
+    }
+    writer->used = (uint16_t)(writer->used + (size_t)got);
+    writer->offset += (size_t)got;
+    engine->progress = 1;
+}
+
+#endif
+
+/* Begins the argument that the format names. */
+static void imc_commands_open(imapconnect_engine *engine)
+{
+    imapconnect_writer *writer = &engine->writer;
+    char digits[10];
+    writer->open = (uint8_t)writer->format[1];
+    writer->format += 2;
+    writer->offset = 0;
+    writer->literal = 0;
+    switch (writer->open) {
+    case 's':
+    case 'p':
+        imc_commands_open_string(engine);
+        break;
+    case 'n':
+        imc_commands_show(engine, digits, imc_bytes_decimal(digits, writer->number[writer->numbers++]));
+        writer->open = 0;
+        break;
+#ifndef IMAPCONNECT_NO_COMMANDS
+    case 'm':
+        imc_commands_open_mailbox(engine);
+        break;
+    case 'l':
+        imc_commands_open_literal(engine, writer->number[writer->numbers]);
+        break;
+#endif
+    default:
+        break;
+    }
+}
+
+/* The next byte of a quoted string, with its backslash. */
+static void imc_commands_quoted(imapconnect_engine *engine, const char *next)
+{
+    imapconnect_writer *writer = &engine->writer;
+    if (writer->open != 'p') {
+        imc_commands_quote(engine, next, 1);
+        return;
+    }
+    if (*next == '"' || *next == '\\')
+        imc_commands_put(writer, "\\", 1);
+    imc_commands_put(writer, next, 1);
+    writer->secret = 1;
+}
+
+/* The next bytes of a text that goes as it is. */
+static void imc_commands_bytes(imapconnect_engine *engine, const char *bytes, size_t count)
+{
+    imapconnect_writer *writer = &engine->writer;
+    if (writer->open != 'p') {
+        imc_commands_show(engine, bytes, count);
+        return;
+    }
+    if (writer->offset == 0)
+        imc_commands_mask(engine);
+    imc_commands_put(writer, bytes, count);
+    writer->secret = 1;
+}
+
+/* More of a text, or its end. */
+static void imc_commands_text(imapconnect_engine *engine)
+{
+    imapconnect_writer *writer = &engine->writer;
+    const char *next = writer->text[writer->texts] + writer->offset;
+    int quoted = writer->open != 'r' && !writer->literal;
+    size_t count = imc_bytes_length(next, quoted ? 1 : sizeof writer->out - writer->used);
+    if (count != 0 && quoted)
+        imc_commands_quoted(engine, next);
+    else if (count != 0)
+        imc_commands_bytes(engine, next, count);
+    writer->offset += count;
+    if (count != 0)
+        return;
+    if (quoted && writer->open == 'p')
         imc_commands_put(writer, "\"", 1);
     else if (quoted)
         imc_commands_show(engine, "\"", 1);
-    writer->opened = 0;
-    writer->current++;
-    if (writer->current == writer->pieces)
-        imc_commands_line_end(engine);
+    writer->open = 0;
+    writer->texts++;
+}
+
+/* The next bytes of the argument that is open, or its end. */
+static void imc_commands_argument(imapconnect_engine *engine)
+{
+    switch (engine->writer.open) {
+#ifndef IMAPCONNECT_NO_COMMANDS
+    case 'm':
+        imc_commands_mailbox(engine, engine->writer.text[engine->writer.texts]);
+        break;
+    case 'f':
+        imc_commands_flag(engine);
+        break;
+    case 'l':
+        imc_commands_upload(engine);
+        break;
+#endif
+    default:
+        imc_commands_text(engine);
+    }
+}
+
+/* The format up to its next argument. */
+static void imc_commands_format(imapconnect_engine *engine)
+{
+    imapconnect_writer *writer = &engine->writer;
+    size_t room = sizeof writer->out - writer->used, count = 0;
+    while (count < room && writer->format[count] != '\0' && writer->format[count] != '%')
+        count++;
+    imc_commands_show(engine, writer->format, count);
+    writer->format += count;
 }
 
 /* Writes on: until the command is whole, a literal waits, or the buffer is full. */
 static void imc_commands_fill(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
-    while (writer->current < writer->pieces && !writer->waiting &&
+    while (writer->format != 0 && !writer->waiting && engine->error == 0 &&
            sizeof writer->out - writer->used >= IMC_WRITE_ROOM) {
-        const imapconnect_piece *piece = &writer->piece[writer->current];
-        if (!writer->opened)
-            imc_commands_open(engine, piece);
-        else if (writer->offset < piece->count)
-            imc_commands_bytes(engine, piece);
-        else
-            imc_commands_close(engine, piece);
+        if (writer->open) {
+            imc_commands_argument(engine);
+        } else if (*writer->format == '%') {
+            imc_commands_open(engine);
+        } else if (*writer->format != '\0') {
+            imc_commands_format(engine);
+        } else {
+            imc_commands_line_end(engine);
+            writer->format = 0;
+        }
     }
 }
 
-/* Begins a command: a new tag, and the pieces that the caller has set. A letter stands before the counter, since
-   some servers refuse tags of digits alone. */
-static void imc_commands_begin(imapconnect_engine *engine, int pieces)
+/* Begins a command: a new tag, and then the format, whose arguments the caller has set. A letter stands before the
+   counter, since some servers refuse tags of digits alone. */
+static void imc_commands_begin(imapconnect_engine *engine, const char *format)
 {
     imapconnect_writer *writer = &engine->writer;
     char *tag = engine->reader.tag;
@@ -2119,16 +3282,18 @@ static void imc_commands_begin(imapconnect_engine *engine, int pieces)
     tag[0] = 'a';
     count = 1 + imc_bytes_decimal(tag + 1, ++writer->counter);
     tag[count] = '\0';
-    writer->pieces = (uint8_t)pieces;
-    writer->current = writer->opened = writer->waiting = writer->literal = 0;
+    writer->format = format;
+    writer->texts = writer->numbers = writer->open = 0;
+    writer->waiting = writer->literal = writer->borrowed = 0;
     imc_commands_show(engine, tag, count);
+    imc_commands_show(engine, " ", 1);
     imc_commands_fill(engine);
 }
 
 /* 1 when every byte of the command has left. */
 static int imc_commands_are_sent(const imapconnect_writer *writer)
 {
-    return writer->sent == writer->used && (writer->current == writer->pieces || writer->waiting);
+    return writer->sent == writer->used && (writer->format == 0 || writer->waiting);
 }
 
 /* Some bytes have left. Once all have, what was secret in the buffer is wiped. */
@@ -2139,7 +3304,7 @@ static void imc_commands_sent(imapconnect_engine *engine, size_t count)
     if (writer->sent < writer->used)
         return;
     if (writer->secret)
-        IMAPCONNECT_WIPE(writer->out, sizeof writer->out);
+        IMAPCONNECT_WIPE(&writer->out, sizeof writer->out);
     writer->secret = 0;
     writer->used = writer->sent = 0;
     imc_commands_fill(engine);
@@ -2148,8 +3313,8 @@ static void imc_commands_sent(imapconnect_engine *engine, size_t count)
 /* A command text that only the library itself may send, or that is no whole line. Returns 0 or an error. */
 static int imc_commands_check(const char *text, size_t count)
 {
-    static const char *const own[] = {"LOGIN",  "AUTHENTICATE", "UNAUTHENTICATE", "STARTTLS", "COMPRESS",
-                                      "LOGOUT", "IDLE"};
+    static const char *const own[] = {"LOGIN",    "AUTHENTICATE", "UNAUTHENTICATE", "STARTTLS",
+                                      "COMPRESS", "LOGOUT",       "IDLE",           "ENABLE"};
     size_t word = 0, i;
     if (count == 0 || text[0] == ' ' || !imc_commands_is_line(text, count))
         return IMAPCONNECT_E_VALUE;
@@ -2180,72 +3345,51 @@ enum imc_state {
     IMC_AUTHENTICATE,
     IMC_LOGIN,
     IMC_READY,
+    IMC_ASKING, /* CAPABILITY after the login, before a command that depends on them */
     IMC_COMMAND,
+    IMC_REFUSED, /* but a literal that was announced has to leave all the same */
+    IMC_IDLING,  /* IDLE is sent, and waits for its "+" */
+    IMC_IDLE,    /* waiting for news */
     IMC_LOGOUT
 };
-#define IMC_CLOSED IMC_ANY
+#define IMC_CLOSED  IMC_ANY
+#define IMC_UNKNOWN 0xffffffffu /* how many messages there are; nobody has said */
 
-static const char *const imc_engine_phases[] = {"closed",     "connecting", "handshake",    "greeting",
-                                                "capability", "starttls",   "authenticate", "login",
-                                                "ready",      "command",    "logout"};
+static const char *const imc_engine_phases[] = {"closed",   "connecting",   "handshake", "greeting", "capability",
+                                                "starttls", "authenticate", "login",     "ready",    "capability",
+                                                "command",  "command",      "command",   "idle",     "logout"};
 
 enum imc_exchange { IMC_NOT_ANSWERED, IMC_ANSWERED, IMC_GIVEN_UP };
 
-/* A command of the time after the login: its codes for NO, BAD, and a "+" that nobody asked for. */
-struct imc_command {
-    uint8_t state;
-    int16_t no;
-    int16_t bad;
-    int16_t plus;
-};
-
-static const struct imc_command imc_engine_noop = {IMC_COMMAND, IMAPCONNECT_E_NOOP, IMAPCONNECT_E_NOOP,
-                                                   IMAPCONNECT_E_RESPONSE};
-static const struct imc_command imc_engine_text = {IMC_COMMAND, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD,
-                                                   IMAPCONNECT_E_RESPONSE};
-static const struct imc_command imc_engine_logout = {IMC_LOGOUT, IMAPCONNECT_E_LOGOUT, IMAPCONNECT_E_LOGOUT,
-                                                     IMAPCONNECT_E_LOGOUT};
+static const struct imc_command imc_engine_noop = {0, 0, 0, IMAPCONNECT_E_NOOP, IMAPCONNECT_E_NOOP, 0, 0};
+static const struct imc_command imc_engine_text = {0, 0, 0, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 0, 0};
+static const struct imc_command imc_engine_logout = {0, 0, 0, IMAPCONNECT_E_LOGOUT, IMAPCONNECT_E_LOGOUT, 0, 1};
 
 /* The mechanisms, in the documented order. `clear` ones show the password to whoever reads the line. */
 typedef struct imc_mechanism {
     const char *name;
-    const char *command;
+    const char *command; /* its texts are user name and password */
     uint16_t needs;
     uint16_t not_with;
     uint8_t clear;
     uint8_t state;
-    uint8_t pieces;
 } imc_mechanism;
 
 static const imc_mechanism imc_engine_mechanisms[] = {
 #ifdef IMC_HAS_CRAM_MD5
-    {"CRAM-MD5", "AUTHENTICATE CRAM-MD5", IMC_CAN_AUTH_CRAM_MD5, 0, 0, IMC_AUTHENTICATE, 1},
+    {"CRAM-MD5", "AUTHENTICATE CRAM-MD5", IMC_CAN_AUTH_CRAM_MD5, 0, 0, IMC_AUTHENTICATE},
 #endif
-    {"LOGIN", "LOGIN", 0, IMC_CAN_NOT_LOGIN, 1, IMC_LOGIN, 3}};
+    {"LOGIN", "LOGIN %s %p", 0, IMC_CAN_NOT_LOGIN, 1, IMC_LOGIN}};
 #define IMC_MECHANISMS (sizeof imc_engine_mechanisms / sizeof imc_engine_mechanisms[0])
 
-static void imc_engine_piece(imapconnect_engine *engine, int at, int kind, const char *bytes, size_t count)
-{
-    imapconnect_piece *piece = &engine->writer.piece[at];
-    piece->kind = kind;
-    piece->bytes = bytes;
-    piece->count = count;
-}
-
-/* Sends a command of `pieces` pieces, and a new time limit begins. */
-static void imc_engine_send(imapconnect_engine *engine, int state, int pieces)
+/* Sends a command, and a new time limit begins. */
+static void imc_engine_send(imapconnect_engine *engine, int state, const char *format)
 {
     engine->state = (uint8_t)state;
     engine->reply_bytes = 0;
     engine->reply_lines = 0;
     engine->step++;
-    imc_commands_begin(engine, pieces);
-}
-
-static void imc_engine_send_word(imapconnect_engine *engine, int state, const char *word)
-{
-    imc_engine_piece(engine, 0, IMC_RAW, word, strlen(word));
-    imc_engine_send(engine, state, 1);
+    imc_commands_begin(engine, format);
 }
 
 /* The call has ended well, or with an error after which the session goes on. */
@@ -2276,14 +3420,9 @@ static void imc_engine_log_in(imapconnect_engine *engine)
         const imc_mechanism *mechanism = &imc_engine_mechanisms[engine->mechanism++];
         if (!imc_engine_allows(engine, mechanism))
             continue;
-        imc_engine_piece(engine, 1, IMC_STRING, engine->username,
-                         imc_bytes_length(engine->username, IMAPCONNECT_MAX_ARGUMENT));
-        imc_engine_piece(engine, 2, IMC_SECRET, engine->password,
-                         imc_bytes_length(engine->password, IMAPCONNECT_MAX_ARGUMENT));
-        imc_engine_piece(engine, 0, IMC_RAW, mechanism->command, strlen(mechanism->command));
         engine->exchange = IMC_NOT_ANSWERED;
         engine->offered = 0;
-        imc_engine_send(engine, mechanism->state, mechanism->pieces);
+        imc_engine_send(engine, mechanism->state, mechanism->command);
         return;
     }
     if (engine->login_error == 0)
@@ -2296,13 +3435,13 @@ static void imc_engine_advance(imapconnect_engine *engine)
 {
     int in_clear = engine->secure == IMAPCONNECT_STARTTLS && !engine->encrypted;
     if (engine->capabilities == 0) {
-        imc_engine_send_word(engine, IMC_CAPABILITY, "CAPABILITY");
+        imc_engine_send(engine, IMC_CAPABILITY, "CAPABILITY");
     } else if ((engine->capabilities & IMC_CAN_IMAP4REV1) == 0) {
         imc_engine_fail(engine, IMAPCONNECT_E_NOT_IMAP4REV1);
     } else if (in_clear && (engine->capabilities & IMC_CAN_STARTTLS) == 0) {
         imc_engine_fail(engine, IMAPCONNECT_E_NO_STARTTLS);
     } else if (in_clear) {
-        imc_engine_send_word(engine, IMC_STARTTLS, "STARTTLS");
+        imc_engine_send(engine, IMC_STARTTLS, "STARTTLS");
     } else if (engine->preauth) {
         imc_engine_finish(engine, IMAPCONNECT_OK);
     } else {
@@ -2336,6 +3475,7 @@ static void imc_engine_preauth(imapconnect_engine *engine, int code)
     }
     engine->preauth = 1;
     imc_engine_greeted(engine, 0);
+    engine->asked = 1; /* what the server can do now is what it says now */
 }
 
 /* A capability list counts while our CAPABILITY is outstanding; the last one that has an atom. */
@@ -2395,7 +3535,7 @@ static void imc_engine_challenged(imapconnect_engine *engine, int code)
     }
 #ifdef IMC_HAS_CRAM_MD5
     if (engine->exchange == IMC_NOT_ANSWERED && reader->base64_bad == IMC_BASE64_GOOD && reader->challenge != 0)
-        count = imc_sasl_cram_md5(writer->out, reader->challenge, engine->username, engine->password);
+        count = imc_sasl_cram_md5(writer->out.bytes, reader->challenge, writer->text[0], writer->text[1]);
 #endif
     if (count == 0) {
         int not_base64 = engine->exchange == IMC_NOT_ANSWERED && reader->base64_bad == IMC_BASE64_BAD;
@@ -2409,7 +3549,8 @@ static void imc_engine_challenged(imapconnect_engine *engine, int code)
     imc_commands_line_end(engine);
 }
 
-/* "+" for the literal that waits. */
+/* "+" for the literal that waits. Anywhere else it asks for more, and there is no more: who went on now would send the
+   next command as data. */
 static void imc_engine_continued(imapconnect_engine *engine, int code)
 {
     if (!engine->writer.waiting) {
@@ -2431,6 +3572,7 @@ static void imc_engine_entered(imapconnect_engine *engine, int code)
         engine->offered = engine->reader.listed;
     if (engine->offered != 0)
         engine->capabilities = engine->offered;
+    engine->asked = engine->offered != 0;
     engine->entered = engine->mechanism;
     imc_engine_finish(engine, IMAPCONNECT_OK);
 }
@@ -2443,32 +3585,123 @@ static void imc_engine_refused(imapconnect_engine *engine, int code)
     imc_engine_log_in(engine);
 }
 
-/* OK: the command is done. */
-static void imc_engine_answered(imapconnect_engine *engine, int code)
+/* A call begins a command, or goes on with its next one. Without a format it is `next` that sends. */
+static void imc_engine_run(imapconnect_engine *engine, const struct imc_command *command, const char *format)
 {
-    (void)code;
-    imc_engine_finish(engine, IMAPCONNECT_OK);
+    engine->command = command;
+    if (command->asks && !engine->asked)
+        imc_engine_send(engine, IMC_ASKING, "CAPABILITY");
+    else if (format == 0)
+        command->next(engine);
+    else
+        imc_engine_send(engine, command->ends ? IMC_LOGOUT : IMC_COMMAND, format);
 }
 
-/* NO: the session goes on. */
+/* The capabilities after the login came, or were refused; then those from before it must do. */
+static void imc_engine_asked(imapconnect_engine *engine, int code)
+{
+    (void)code;
+    engine->asked = 1;
+    imc_engine_run(engine, engine->command, 0);
+}
+
+/* OK: the command is done, and perhaps the next one of the same call follows. In place of a "+" it is a lie. */
+static void imc_engine_answered(imapconnect_engine *engine, int code)
+{
+    if (engine->writer.waiting)
+        imc_engine_fail(engine, code);
+    else if (engine->command->next != 0)
+        engine->command->next(engine);
+    else
+        imc_engine_finish(engine, IMAPCONNECT_OK);
+}
+
+/* NO or BAD: the session goes on. What is left of a literal that was announced without asking must leave before
+   anything else can: RFC 7888 section 4. */
+static void imc_engine_declined(imapconnect_engine *engine, int result)
+{
+    imc_engine_finish(engine, result);
+    if (imc_commands_are_sent(&engine->writer))
+        return;
+    engine->done = 0;
+    engine->state = IMC_REFUSED;
+}
+
 static void imc_engine_answered_no(imapconnect_engine *engine, int code)
 {
     (void)code;
-    imc_engine_finish(engine, engine->command->no);
+    imc_engine_declined(engine, engine->command->no);
 }
 
-/* BAD: so it does, though the server did not understand. */
 static void imc_engine_answered_bad(imapconnect_engine *engine, int code)
 {
     (void)code;
-    imc_engine_finish(engine, engine->command->bad);
+    imc_engine_declined(engine, engine->command->bad);
 }
 
-/* A "+" asks for more, and there is no more: who went on now would send the next command as data. */
-static void imc_engine_not_expected(imapconnect_engine *engine, int code)
+#ifndef IMAPCONNECT_NO_COMMANDS
+
+/* Bytes have left: were they the last ones of a command that is refused already? */
+static void imc_engine_sent(imapconnect_engine *engine)
+{
+    if (engine->state == IMC_REFUSED && imc_commands_are_sent(&engine->writer))
+        imc_engine_finish(engine, engine->result);
+}
+
+#endif
+#ifndef IMAPCONNECT_NO_IDLE
+
+/* Asks for news, and the wait begins with the "+": RFC 2177. */
+static void imc_engine_idle(imapconnect_engine *engine)
+{
+    imc_engine_send(engine, IMC_IDLING, "IDLE");
+}
+
+static void imc_engine_waits(imapconnect_engine *engine, int code)
 {
     (void)code;
-    imc_engine_fail(engine, engine->command->plus);
+    engine->state = IMC_IDLE;
+    engine->step++;
+}
+
+/* Waits with nothing outstanding. */
+static void imc_engine_pause(imapconnect_engine *engine)
+{
+    engine->reader.tag[0] = '\0';
+    imc_engine_waits(engine, 0);
+}
+
+/* Ends IDLE, by a line without a tag; it is the one of IDLE that is answered now. */
+static void imc_engine_done(imapconnect_engine *engine)
+{
+    engine->state = IMC_COMMAND;
+    engine->reply_bytes = 0;
+    engine->step++;
+    imc_commands_show(engine, "DONE", 4);
+    imc_commands_line_end(engine);
+}
+
+#endif
+
+/* News of the open mailbox, at any time after the login; what is said before that is nobody's. */
+static void imc_engine_news(imapconnect_engine *engine, int code)
+{
+    if (engine->state <= IMC_READY)
+        return;
+    if (code == IMAPCONNECT_NEWS_EXISTS)
+        engine->exists = engine->reader.lexer.number;
+    else if (code == IMAPCONNECT_NEWS_EXPUNGE && engine->exists != 0 && engine->exists != IMC_UNKNOWN)
+        engine->exists--;
+    if (engine->command->take != 0)
+        engine->command->take(engine, IMC_TAKE_NEWS, 0);
+}
+
+/* A response code. */
+static void imc_engine_told(imapconnect_engine *engine, int code)
+{
+    (void)code;
+    if (engine->command->take != 0 && !engine->reader.early)
+        engine->command->take(engine, IMC_TAKE_CODE, 0);
 }
 
 /* -- the table: the first row that fits counts; no row, no effect -- */
@@ -2509,17 +3742,33 @@ static const imc_rule imc_engine_rules[] = {
     {IMC_LOGIN, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_LOGIN_REJECTED, imc_engine_refused},
     {IMC_LOGIN, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_LOGIN, imc_engine_refused},
 
-    {IMC_COMMAND, IMC_SAW_TAGGED_OK, 0, imc_engine_answered},
+    {IMC_ASKING, IMC_SAW_CAPABILITY, 0, imc_engine_listed},
+    {IMC_ASKING, IMC_SAW_TAGGED_OK, 0, imc_engine_asked},
+    {IMC_ASKING, IMC_SAW_TAGGED_NO, 0, imc_engine_asked},
+    {IMC_ASKING, IMC_SAW_TAGGED_BAD, 0, imc_engine_asked},
+
+    {IMC_COMMAND, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_RESPONSE, imc_engine_answered},
     {IMC_COMMAND, IMC_SAW_TAGGED_NO, 0, imc_engine_answered_no},
     {IMC_COMMAND, IMC_SAW_TAGGED_BAD, 0, imc_engine_answered_bad},
-    {IMC_COMMAND, IMC_SAW_CONTINUATION, 0, imc_engine_not_expected},
+    {IMC_COMMAND, IMC_SAW_CONTINUATION, IMAPCONNECT_E_RESPONSE, imc_engine_continued},
+    {IMC_COMMAND, IMC_SAW_OK, 0, imc_engine_told},
+
+#ifndef IMAPCONNECT_NO_IDLE
+    {IMC_IDLING, IMC_SAW_CONTINUATION, 0, imc_engine_waits},
+    {IMC_IDLING, IMC_SAW_TAGGED_NO, 0, imc_engine_answered_no},
+    {IMC_IDLING, IMC_SAW_TAGGED_BAD, 0, imc_engine_answered_bad},
+#endif
 
     {IMC_LOGOUT, IMC_SAW_BYE, 0, imc_engine_ignore},
     {IMC_LOGOUT, IMC_SAW_TAGGED_OK, 0, imc_engine_answered},
     {IMC_LOGOUT, IMC_SAW_TAGGED_NO, 0, imc_engine_answered_no},
     {IMC_LOGOUT, IMC_SAW_TAGGED_BAD, 0, imc_engine_answered_bad},
-    {IMC_LOGOUT, IMC_SAW_CONTINUATION, 0, imc_engine_not_expected},
+    {IMC_LOGOUT, IMC_SAW_CONTINUATION, IMAPCONNECT_E_LOGOUT, imc_engine_fail},
 
+    {IMC_ANY, IMC_SAW_EXISTS, IMAPCONNECT_NEWS_EXISTS, imc_engine_news},
+    {IMC_ANY, IMC_SAW_EXPUNGE, IMAPCONNECT_NEWS_EXPUNGE, imc_engine_news},
+    {IMC_ANY, IMC_SAW_RECENT, IMAPCONNECT_NEWS_RECENT, imc_engine_news},
+    {IMC_ANY, IMC_SAW_FETCH, IMAPCONNECT_NEWS_FLAGS, imc_engine_news},
     {IMC_ANY, IMC_SAW_BYE, IMAPCONNECT_E_BYE, imc_engine_fail},
     {IMC_ANY, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_TAG, imc_engine_fail},
     {IMC_ANY, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_TAG, imc_engine_fail},
@@ -2542,6 +3791,9 @@ static int imc_engine_too_early(const imapconnect_engine *engine, int saw)
         return IMAPCONNECT_E_CRAM_MD5;
     if (engine->state == IMC_LOGIN && engine->writer.literal)
         return IMAPCONNECT_E_LOGIN;
+    if (engine->state == IMC_COMMAND && engine->writer.literal &&
+        (saw == IMC_SAW_TAGGED_NO || saw == IMC_SAW_TAGGED_BAD))
+        return 0; /* it need not wait for the end of a literal that was not asked for */
     return saw == IMC_SAW_CONTINUATION ? IMAPCONNECT_E_RESPONSE : IMAPCONNECT_E_TAG;
 }
 
@@ -2586,6 +3838,12 @@ static void imc_engine_begin_line(imapconnect_engine *engine)
     reader->early = !imc_commands_are_sent(&engine->writer);
     reader->wants_base64 =
         !reader->early && engine->state == IMC_AUTHENTICATE && engine->exchange == IMC_NOT_ANSWERED;
+#ifndef IMAPCONNECT_NO_COMMANDS
+    if (reader->early || engine->state <= IMC_READY || engine->writer.borrowed)
+        return;
+    engine->writer.borrowed = 1; /* the command has left, and its reply may use the buffer */
+    memset(&engine->writer.out.in.row, 0, sizeof engine->writer.out.in.row);
+#endif
 }
 
 /* Takes bytes from the server, line by line, up to where the call ends. `*at` moves behind what was taken. */
@@ -2615,6 +3873,7 @@ static void imc_engine_take(imapconnect_engine *engine, const char **at, const c
 static void imc_engine_start(imapconnect_engine *engine)
 {
     engine->state = IMC_OPENING;
+    engine->exists = IMC_UNKNOWN;
 }
 
 /* The connection is there. */
@@ -2651,6 +3910,7 @@ static void imc_engine_call(imapconnect_engine *engine, const struct imc_command
 {
     engine->command = command;
     engine->list = list;
+    engine->heard = engine->enough = 0;
     engine->done = 0;
     engine->result = 0;
 }
@@ -3667,16 +4927,20 @@ static uint32_t imc_session_now(const imapconnect_session *session)
 /* What is left of the time limit, in ms; the clock may wrap. */
 static uint32_t imc_session_left(const imapconnect_session *session)
 {
+    const imapconnect_engine *engine = &session->engine;
     uint32_t limit = session->config.timeout != 0 ? session->config.timeout : IMC_TIMEOUT;
     uint32_t gone = imc_session_now(session) - session->began;
+    if (engine->state == IMC_IDLE)
+        limit = engine->writer.number[1]; /* this wait has a limit of its own */
     return gone < limit ? limit - gone : 0;
 }
 
-/* A new step has its own time limit; so have the bytes of a literal, once logged in. */
+/* A new step has its own time limit; so have the bytes of a literal and the rows that a command asked for, once
+   logged in. News does not prolong a wait for news. */
 static void imc_session_keep_time(imapconnect_session *session)
 {
     imapconnect_engine *engine = &session->engine;
-    int extended = engine->progress && engine->state >= IMC_READY;
+    int extended = engine->progress && engine->state >= IMC_READY && engine->state != IMC_IDLE;
     engine->progress = 0;
     if (session->step == engine->step && !extended)
         return;
@@ -3703,11 +4967,15 @@ static int imc_session_write(imapconnect_session *session)
     const imapconnect_transport *transport = &session->config.transport;
     const imapconnect_writer *writer = &session->engine.writer;
     size_t count = (size_t)(writer->used - writer->sent);
-    int sent = session->secured ? imc_tls_write(&session->tls, writer->out + writer->sent, count)
-                                : transport->write(transport->context, writer->out + writer->sent, count);
+    const char *next = writer->out.bytes + writer->sent;
+    int sent = session->secured ? imc_tls_write(&session->tls, next, count)
+                                : transport->write(transport->context, next, count);
     if (sent <= 0)
         return imc_codes_of_transport(sent);
     imc_commands_sent(&session->engine, imc_bytes_least((size_t)sent, count));
+#ifndef IMAPCONNECT_NO_COMMANDS
+    imc_engine_sent(&session->engine);
+#endif
     return 0;
 }
 
@@ -3723,7 +4991,7 @@ static int imc_session_open(imapconnect_session *session)
 {
     const imapconnect_transport *transport = &session->config.transport;
     imapconnect_engine *engine = &session->engine;
-    char *host = engine->writer.out;
+    char *host = engine->writer.out.bytes;
     int opened;
     memcpy(host, session->server.host, session->server.length);
     host[session->server.length] = '\0';
@@ -3816,7 +5084,6 @@ static void imc_session_release(imapconnect_session *session)
         session->config.transport.close(session->config.transport.context);
     session->socket = -1;
     session->in_at = session->in_end = 0;
-    session->engine.username = session->engine.password = 0;
     IMAPCONNECT_WIPE(&session->engine.writer, sizeof session->engine.writer);
     IMAPCONNECT_WIPE(session->in, sizeof session->in);
 }
@@ -3831,7 +5098,7 @@ static int imc_session_fail(imapconnect_session *session, int code)
     session->detail = session->tls.detail != 0 ? session->tls.detail : session->sockets.detail;
     imc_session_release(session);
     imc_engine_closed(engine);
-    if (engine->command == &imc_engine_logout)
+    if (engine->command != 0 && engine->command->ends)
         engine->error = 0;
     return code;
 }
@@ -3843,8 +5110,8 @@ static int imc_session_end(imapconnect_session *session)
     int result = engine->result;
     session->busy = 0;
     engine->list = 0;
-    engine->username = engine->password = 0;
-    if (engine->command == &imc_engine_logout) {
+    memset(engine->writer.text, 0, sizeof engine->writer.text);
+    if (engine->command != 0 && engine->command->ends) {
         if (result == IMAPCONNECT_OK)
             imc_tls_shutdown(&session->tls);
         imc_session_release(session);
@@ -3891,6 +5158,16 @@ static int imc_session_late(imapconnect_session *session)
     return session->engine.state == IMC_OPENING ? IMAPCONNECT_E_CONNECT_TIMEOUT : IMAPCONNECT_E_TIMEOUT;
 }
 
+/* A wait for news whose time is up, or that somebody has ended, has something to say now. Returns 1 when it had. */
+static int imc_session_wakes(imapconnect_session *session)
+{
+    imapconnect_engine *engine = &session->engine;
+    if (engine->state != IMC_IDLE || (!engine->enough && imc_session_left(session) > 0))
+        return 0;
+    engine->command->next(engine);
+    return 1;
+}
+
 /* There is more to do, and a fast server could keep it so; but the caller has other things to do as well. */
 static int imc_session_breathe(imapconnect_session *session)
 {
@@ -3908,7 +5185,10 @@ static int imc_session_loop(imapconnect_session *session)
     unsigned works = 0;
     for (;;) {
         int code = engine->error != 0 ? engine->error : imc_session_work(session);
-        int late = imc_session_late(session);
+        int late;
+        if (imc_codes_is_want(code) && imc_session_wakes(session))
+            code = 0;
+        late = imc_session_late(session);
         if (imc_codes_is_want(code))
             code = late != 0 ? late : imc_session_wait(session, code);
         if (engine->error != 0)
@@ -3957,15 +5237,15 @@ static int imc_session_enter(const imapconnect_session *session, imapconnect_lis
     return code;
 }
 
-/* One command of one piece, once imc_session_enter() has let it in. */
-static int imc_session_command(imapconnect_session *session, const struct imc_command *command, const char *text,
+/* A command, once imc_session_enter() has let it in and its arguments are set. */
+static int imc_session_command(imapconnect_session *session, const struct imc_command *command, const char *format,
                                imapconnect_list *responses)
 {
     session->busy = session->running = 1; /* from here on callbacks are called, the clock among them */
     if (session->began != imc_session_now(session))
         session->sockets.drained = 0; /* what has come since the last call is read before we write */
     imc_engine_call(&session->engine, command, responses);
-    imc_engine_send_word(&session->engine, command->state, text);
+    imc_engine_run(&session->engine, command, format);
     return imc_session_run(session);
 }
 
@@ -4057,8 +5337,8 @@ IMAPCONNECT_API int imapconnect(imapconnect_session *session, const char *server
     imc_connect_reset(session);
     imc_engine_call(engine, 0, responses);
     engine->on_log = on_log;
-    engine->username = username;
-    engine->password = password;
+    engine->writer.text[0] = username;
+    engine->writer.text[1] = password;
     engine->secure = (uint8_t)secure;
     session->busy = session->running = 1;
     session->began = imc_session_now(session);
@@ -4107,7 +5387,10 @@ IMAPCONNECT_API int imapconnect_command(imapconnect_session *session, const char
     if (code != 0)
         return code;
     code = text == 0 ? IMAPCONNECT_E_PARAMETER : imc_commands_check(text, strlen(text));
-    return code != 0 ? code : imc_session_command(session, &imc_engine_text, text, responses);
+    if (code != 0)
+        return code;
+    session->engine.writer.text[0] = text;
+    return imc_session_command(session, &imc_engine_text, "%r", responses);
 }
 
 IMAPCONNECT_API int imapconnect_step(imapconnect_session *session)
@@ -4181,8 +5464,1162 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
     return session->tls.skipped;
 }
 
+#ifndef IMAPCONNECT_NO_COMMANDS
+
+/* >>mailboxes ---------------------------------------------------------------------------------------- *
+ * Mailboxes as a whole: which is open, which there are. Invariant of this room and those below: arguments
+ * are checked before a byte leaves; what changes the state of the session is asked of >>engine. */
+
+/* A mailbox name that can be sent. Returns 0 or an error. */
+static int imc_mailboxes_check(const char *name)
+{
+    if (name == 0)
+        return IMAPCONNECT_E_PARAMETER;
+    if (!imc_commands_is_line(name, strlen(name)))
+        return IMAPCONNECT_E_VALUE;
+    return name[0] == IMC_RAW_NAME || imc_names_is_utf8(name) ? 0 : IMAPCONNECT_E_VALUE;
+}
+
+/* A text that stands in a command as it is: printable ASCII, since anything else could end its line, or begin a
+   literal. */
+static int imc_mailboxes_check_text(const char *text)
+{
+    if (text == 0)
+        return IMAPCONNECT_E_PARAMETER;
+    for (; *text != '\0'; text++)
+        if (*text < 0x20 || *text > 0x7e || *text == '{')
+            return IMAPCONNECT_E_VALUE;
+    return 0;
+}
+
+/* A command with one mailbox name; `output` is where its numbers go. */
+static int imc_mailboxes_named(imapconnect_session *session, const struct imc_command *command, const char *format,
+                               const char *mailbox, void *output, imapconnect_list *responses)
+{
+    int code = imc_session_enter(session, responses);
+    if (code == 0)
+        code = imc_mailboxes_check(mailbox);
+    if (code != 0)
+        return code;
+    session->engine.writer.text[0] = mailbox;
+    session->engine.user = output;
+    return imc_session_command(session, command, format, responses);
+}
+
+/* A command without arguments. */
+static int imc_mailboxes_bare(imapconnect_session *session, const struct imc_command *command, const char *format,
+                              imapconnect_list *responses)
+{
+    int code = imc_session_enter(session, responses);
+    return code != 0 ? code : imc_session_command(session, command, format, responses);
+}
+
+/* -- SELECT and EXAMINE -- */
+
+/* "UIDNEXT 4392", in the order in which they are kept. */
+static void imc_select_code(imapconnect_engine *engine)
+{
+    const imapconnect_reader *reader = &engine->reader;
+    imapconnect_selection *selection = &engine->writer.out.in.row.is.selection;
+    size_t word = reader->code_length;
+    const char *space = (const char *)memchr(reader->code, ' ', word);
+    const char *number = space != 0 ? space + 1 : reader->code + word;
+    size_t digits = (size_t)(reader->code + word - number);
+    word = space != 0 ? (size_t)(space - reader->code) : word;
+    if (imc_bytes_same(reader->code, word, "UIDNEXT"))
+        (void)imc_bytes_number(number, digits, &selection->uidnext);
+    else if (imc_bytes_same(reader->code, word, "UIDVALIDITY"))
+        (void)imc_bytes_number(number, digits, &selection->uidvalidity);
+    else if (imc_bytes_same(reader->code, word, "UNSEEN"))
+        (void)imc_bytes_number(number, digits, &selection->unseen);
+    else if (imc_bytes_same(reader->code, word, "PERMANENTFLAGS")) {
+        imc_rows_set_flags(&selection->permanent_flags, reader->found);
+        engine->writer.out.in.row.finished = 1;
+    }
+}
+
+static void imc_select_take(imapconnect_engine *engine, int what, const imc_slice *piece)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    (void)piece;
+    if (what == IMC_TAKE_CODE)
+        imc_select_code(engine);
+    else if (what == IMC_TAKE_NEWS && engine->reader.saw == IMC_SAW_EXISTS && !engine->reader.early)
+        row->is.selection.messages = engine->exists;
+    else if (what == IMC_TAKE_NEWS && engine->reader.saw == IMC_SAW_RECENT && !engine->reader.early)
+        row->is.selection.recent = engine->reader.lexer.number;
+    else if (what == IMC_TAKE_VALUE && row->depth == 1)
+        row->flags = (uint8_t)(row->flags | imc_rows_flag(imc_rows_text(engine), row->length));
+}
+
+/* What the server does not say of permanent flags is: all can be kept, RFC 3501 section 7.1. */
+static void imc_select_end(imapconnect_engine *engine)
+{
+    const imapconnect_row *row = &engine->writer.out.in.row;
+    imapconnect_selection *selection = (imapconnect_selection *)engine->user;
+    engine->exists = row->is.selection.messages; /* not those of the mailbox before */
+    if (selection != 0) {
+        *selection = row->is.selection;
+        imc_rows_set_flags(&selection->flags, row->flags);
+        if (!row->finished)
+            imc_rows_set_flags(&selection->permanent_flags, 0x6f); /* but \Recent */
+        selection->read_only = (uint8_t)imc_bytes_same(engine->reader.code, engine->reader.code_length, "READ-ONLY");
+    }
+    imc_engine_finish(engine, IMAPCONNECT_OK);
+}
+
+static const struct imc_command imc_select = {
+    "FLAGS", imc_select_take, imc_select_end, IMAPCONNECT_E_SELECT, IMAPCONNECT_E_SELECT, 0, 0};
+
+IMAPCONNECT_API int imapconnect_select_mailbox(imapconnect_session *session, const char *mailbox,
+                                               imapconnect_selection *selection, imapconnect_list *responses)
+{
+    return imc_mailboxes_named(session, &imc_select, "SELECT %m", mailbox, selection, responses);
+}
+
+IMAPCONNECT_API int imapconnect_examine_mailbox(imapconnect_session *session, const char *mailbox,
+                                                imapconnect_selection *selection, imapconnect_list *responses)
+{
+    return imc_mailboxes_named(session, &imc_select, "EXAMINE %m", mailbox, selection, responses);
+}
+
+/* -- what has no arguments -- */
+
+static const struct imc_command imc_check = {0, 0, 0, IMAPCONNECT_E_CHECK, IMAPCONNECT_E_CHECK, 0, 0};
+
+/* The mailbox is closed. */
+static void imc_close_end(imapconnect_engine *engine)
+{
+    engine->exists = IMC_UNKNOWN;
+    imc_engine_finish(engine, IMAPCONNECT_OK);
+}
+
+static const struct imc_command imc_close = {0, 0, imc_close_end, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 0, 0};
+
+IMAPCONNECT_API int imapconnect_close_mailbox(imapconnect_session *session, imapconnect_list *responses)
+{
+    return imc_mailboxes_bare(session, &imc_close, "CLOSE", responses);
+}
+
+IMAPCONNECT_API int imapconnect_unselect_mailbox(imapconnect_session *session, imapconnect_list *responses)
+{
+    return imc_mailboxes_bare(session, &imc_close, "UNSELECT", responses);
+}
+
+IMAPCONNECT_API int imapconnect_check(imapconnect_session *session, imapconnect_list *responses)
+{
+    return imc_mailboxes_bare(session, &imc_check, "CHECK", responses);
+}
+
+/* -- ID and ENABLE -- */
+
+IMAPCONNECT_API int imapconnect_id(imapconnect_session *session, const char *name, const char *version,
+                                   imapconnect_list *responses)
+{
+    int code = imc_session_enter(session, responses);
+    const char *format = name == 0 ? "ID NIL" : version == 0 ? "ID (\"name\" %s)" : "ID (\"name\" %s \"version\" %s)";
+    if (code != 0)
+        return code;
+    if ((name != 0 && !imc_commands_is_line(name, strlen(name))) ||
+        (version != 0 && !imc_commands_is_line(version, strlen(version))))
+        return IMAPCONNECT_E_VALUE;
+    session->engine.writer.text[0] = name;
+    session->engine.writer.text[1] = version;
+    return imc_session_command(session, &imc_engine_text, format, responses);
+}
+
+static void imc_enable_take(imapconnect_engine *engine, int what, const imc_slice *piece)
+{
+    (void)piece;
+    if (what == IMC_TAKE_VALUE && imc_rows_is(engine, "UTF8=ACCEPT"))
+        engine->utf8 = 1;
+}
+
+static const struct imc_command imc_enable = {"ENABLED", imc_enable_take, 0, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 0,
+                                              0};
+
+/* IMAP4rev2 is another language: other codes, other data, UTF-8 everywhere. RFC 9051 appendix E. */
+static int imc_enable_check(const char *extensions)
+{
+    int code = imc_mailboxes_check_text(extensions);
+    size_t count;
+    if (code != 0 || *extensions == '\0')
+        return code != 0 ? code : IMAPCONNECT_E_VALUE;
+    for (; *extensions != '\0'; extensions += count + (extensions[count] == ' ')) {
+        for (count = 0; extensions[count] != '\0' && extensions[count] != ' ';)
+            count++;
+        if (count == 0 || imc_bytes_same(extensions, count, "IMAP4rev2"))
+            return IMAPCONNECT_E_VALUE;
+    }
+    return 0;
+}
+
+IMAPCONNECT_API int imapconnect_enable(imapconnect_session *session, const char *extensions,
+                                       imapconnect_list *responses)
+{
+    int code = imc_session_enter(session, responses);
+    if (code == 0)
+        code = imc_enable_check(extensions);
+    if (code != 0)
+        return code;
+    session->engine.writer.text[0] = extensions;
+    return imc_session_command(session, &imc_enable, "ENABLE %r", responses);
+}
+
+#ifndef IMAPCONNECT_NO_MAILBOXES
+
+/* -- LIST and LSUB -- */
+
+/* The present value as a mailbox name, NUL-terminated in its place: UTF-8, or as it came behind IMC_RAW_NAME. To be
+   decoded it moves to the end of the text; with one byte in eight to spare no byte is overwritten before it is read.
+   Returns how long it is. */
+static size_t imc_list_decode(imapconnect_engine *engine, uint8_t *raw)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    char *text = imc_rows_text(engine);
+    size_t room = sizeof engine->writer.out.in.text - row->base, count = row->length, decoded;
+    if (row->cut || count + count / 8 + 4 > room) {
+        imc_engine_fail(engine, IMAPCONNECT_E_FIELD_LENGTH);
+        return 0;
+    }
+    text[count] = '\0';
+    *raw = 0;
+    if (count == 0 || (engine->utf8 && imc_names_is_utf8(text)))
+        return count;
+    memmove(text + room - count, text, count);
+    decoded = engine->utf8 ? 0 : imc_names_decode(text + room - count, count, text);
+    if (decoded == 0) {
+        *raw = 1;
+        text[0] = IMC_RAW_NAME;
+        memmove(text + 1, text + room - count, count);
+        decoded = count + 1;
+    }
+    text[decoded] = '\0';
+    return decoded;
+}
+
+/* Attributes, RFC 3501 section 7.2.2, RFC 3348, RFC 5258 (a mailbox that does not exist cannot be selected). */
+static void imc_list_attribute(imapconnect_engine *engine)
+{
+    imapconnect_mailbox *row = &engine->writer.out.in.row.is.mailbox;
+    if (imc_rows_is(engine, "\\HasChildren"))
+        row->has_children = 1;
+    else if (imc_rows_is(engine, "\\HasNoChildren"))
+        row->has_children = 0;
+    else if (imc_rows_is(engine, "\\Noinferiors"))
+        row->no_inferiors = 1;
+    else if (imc_rows_is(engine, "\\Noselect") || imc_rows_is(engine, "\\NonExistent"))
+        row->no_select = 1;
+    else if (imc_rows_is(engine, "\\Marked"))
+        row->marked = 1;
+    else if (imc_rows_is(engine, "\\Unmarked"))
+        row->unmarked = 1;
+}
+
+/* The separator: one character, or NIL. */
+static char imc_list_separator(imapconnect_engine *engine)
+{
+    const imapconnect_row *row = &engine->writer.out.in.row;
+    if (row->string && row->length == 1)
+        return *imc_rows_text(engine);
+    if (row->string || !imc_rows_is(engine, "NIL"))
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    return '\0';
+}
+
+/* The name is the last of what we know; the row goes to the caller. What extensions put behind it is left out. */
+static void imc_list_name(imapconnect_engine *engine)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    (void)imc_list_decode(engine, &row->is.mailbox.raw);
+    row->is.mailbox.name = imc_rows_text(engine);
+    if (engine->error == 0 && engine->taker.mailbox(engine->user, &row->is.mailbox) != 0)
+        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+}
+
+/* `(attributes) separator name` */
+static void imc_list_take(imapconnect_engine *engine, int what, const imc_slice *piece)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    (void)piece;
+    if (what == IMC_TAKE_ROW && row->field[0] < 3)
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    if (what != IMC_TAKE_VALUE)
+        return;
+    if (!row->has) { /* the row begins */
+        memset(&row->is.mailbox, 0, sizeof row->is.mailbox);
+        row->is.mailbox.has_children = -1;
+        row->has = 1;
+    }
+    if (row->depth == 1 && row->field[0] == 0)
+        imc_list_attribute(engine);
+    else if (row->depth == 0 && row->field[0] == 0)
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    else if (row->depth == 0 && row->field[0] == 1)
+        row->is.mailbox.separator = imc_list_separator(engine);
+    else if (row->depth == 0 && row->field[0] == 2)
+        imc_list_name(engine);
+}
+
+static const struct imc_command imc_list_rows = {"LIST", imc_list_take, 0, IMAPCONNECT_E_LIST, IMAPCONNECT_E_LIST, 0,
+                                                 0};
+static const struct imc_command imc_lsub_rows = {"LSUB", imc_list_take, 0, IMAPCONNECT_E_LIST, IMAPCONNECT_E_LIST, 0,
+                                                 0};
+
+static int imc_mailboxes_pair(imapconnect_session *session, const struct imc_command *command, const char *format,
+                              const char *const *names, imapconnect_on_mailbox on_mailbox, void *user,
+                              imapconnect_list *responses)
+{
+    int code = imc_session_enter(session, responses);
+    if (code == 0)
+        code = imc_mailboxes_check(names[0]);
+    if (code == 0)
+        code = imc_mailboxes_check(names[1]);
+    if (code == 0 && command->take == imc_list_take && on_mailbox == 0)
+        code = IMAPCONNECT_E_NO_LIST;
+    if (code != 0)
+        return code;
+    session->engine.writer.text[0] = names[0];
+    session->engine.writer.text[1] = names[1];
+    session->engine.taker.mailbox = on_mailbox;
+    session->engine.user = user;
+    return imc_session_command(session, command, format, responses);
+}
+
+IMAPCONNECT_API int imapconnect_list_mailboxes(imapconnect_session *session, const char *reference,
+                                               const char *pattern, imapconnect_on_mailbox on_mailbox, void *user,
+                                               imapconnect_list *responses)
+{
+    const char *names[2];
+    names[0] = reference;
+    names[1] = pattern;
+    return imc_mailboxes_pair(session, &imc_list_rows, "LIST %m %m", names, on_mailbox, user, responses);
+}
+
+IMAPCONNECT_API int imapconnect_list_subscribed_mailboxes(imapconnect_session *session, const char *reference,
+                                                          const char *pattern, imapconnect_on_mailbox on_mailbox,
+                                                          void *user, imapconnect_list *responses)
+{
+    const char *names[2];
+    names[0] = reference;
+    names[1] = pattern;
+    return imc_mailboxes_pair(session, &imc_lsub_rows, "LSUB %m %m", names, on_mailbox, user, responses);
+}
+
+IMAPCONNECT_API int imapconnect_collect_mailbox(void *user, const imapconnect_mailbox *row)
+{
+    imapconnect_mailboxes *all = (imapconnect_mailboxes *)user;
+    size_t size = strlen(row->name) + 1, at = all->text_used;
+    all->text_used += size;
+    if (all->count++ >= all->size)
+        return 0;
+    all->rows[all->count - 1] = *row;
+    all->rows[all->count - 1].name = 0;
+    if (all->text_used <= all->text_size)
+        all->rows[all->count - 1].name = (const char *)memcpy(all->text + at, row->name, size);
+    return 0;
+}
+
+/* -- what changes mailboxes -- */
+
+static const struct imc_command imc_create = {0, 0, 0, IMAPCONNECT_E_CREATE, IMAPCONNECT_E_CREATE, 0, 0};
+static const struct imc_command imc_delete = {0, 0, 0, IMAPCONNECT_E_DELETE, IMAPCONNECT_E_DELETE, 0, 0};
+static const struct imc_command imc_rename = {0, 0, 0, IMAPCONNECT_E_RENAME, IMAPCONNECT_E_RENAME, 0, 0};
+static const struct imc_command imc_subscribe = {0, 0, 0, IMAPCONNECT_E_SUBSCRIBE, IMAPCONNECT_E_SUBSCRIBE, 0, 0};
+static const struct imc_command imc_unsubscribe = {0, 0, 0, IMAPCONNECT_E_UNSUBSCRIBE, IMAPCONNECT_E_UNSUBSCRIBE,
+                                                   0, 0};
+
+IMAPCONNECT_API int imapconnect_create_mailbox(imapconnect_session *session, const char *mailbox,
+                                               imapconnect_list *responses)
+{
+    return imc_mailboxes_named(session, &imc_create, "CREATE %m", mailbox, 0, responses);
+}
+
+IMAPCONNECT_API int imapconnect_delete_mailbox(imapconnect_session *session, const char *mailbox,
+                                               imapconnect_list *responses)
+{
+    return imc_mailboxes_named(session, &imc_delete, "DELETE %m", mailbox, 0, responses);
+}
+
+IMAPCONNECT_API int imapconnect_subscribe_mailbox(imapconnect_session *session, const char *mailbox,
+                                                  imapconnect_list *responses)
+{
+    return imc_mailboxes_named(session, &imc_subscribe, "SUBSCRIBE %m", mailbox, 0, responses);
+}
+
+IMAPCONNECT_API int imapconnect_unsubscribe_mailbox(imapconnect_session *session, const char *mailbox,
+                                                    imapconnect_list *responses)
+{
+    return imc_mailboxes_named(session, &imc_unsubscribe, "UNSUBSCRIBE %m", mailbox, 0, responses);
+}
+
+IMAPCONNECT_API int imapconnect_rename_mailbox(imapconnect_session *session, const char *old_name,
+                                               const char *new_name, imapconnect_list *responses)
+{
+    const char *names[2];
+    names[0] = old_name;
+    names[1] = new_name;
+    return imc_mailboxes_pair(session, &imc_rename, "RENAME %m %m", names, 0, 0, responses);
+}
+
+/* -- STATUS -- */
+
+/* `name (word number word number ...)` */
+static void imc_status_take(imapconnect_engine *engine, int what, const imc_slice *piece)
+{
+    static const char *const words[] = {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN"};
+    imapconnect_row *row = &engine->writer.out.in.row;
+    uint32_t *const numbers[] = {&row->is.status.messages, &row->is.status.recent, &row->is.status.uidnext,
+                                 &row->is.status.uidvalidity, &row->is.status.unseen};
+    uint8_t i;
+    (void)piece;
+    if (what != IMC_TAKE_VALUE || row->depth != 1)
+        return;
+    if (row->field[1] % 2 == 0) {
+        row->key = 0;
+        for (i = 0; i < 5; i++)
+            if (imc_rows_is(engine, words[i]))
+                row->key = (uint8_t)(i + 1);
+    } else if (row->key != 0) {
+        *numbers[row->key - 1] = imc_rows_number(engine);
+    }
+}
+
+static void imc_status_end(imapconnect_engine *engine)
+{
+    if (engine->user != 0)
+        *(imapconnect_status *)engine->user = engine->writer.out.in.row.is.status;
+    imc_engine_finish(engine, IMAPCONNECT_OK);
+}
+
+static const struct imc_command imc_status = {
+    "STATUS", imc_status_take, imc_status_end, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 0, 0};
+
+IMAPCONNECT_API int imapconnect_mailbox_status(imapconnect_session *session, const char *mailbox,
+                                               imapconnect_status *status, imapconnect_list *responses)
+{
+    return imc_mailboxes_named(session, &imc_status, "STATUS %m (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)",
+                               mailbox, status, responses);
+}
+
+/* -- NAMESPACE -- */
+
+/* Three lists of `(prefix separator ...)`, each of them may be NIL. The prefix stays where it is, in front of the
+   separator. */
+static void imc_namespace_take(imapconnect_engine *engine, int what, const imc_slice *piece)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    imapconnect_namespace *space = &row->is.space;
+    uint8_t raw;
+    (void)piece;
+    if (what != IMC_TAKE_VALUE || row->depth != 2)
+        return;
+    if (row->field[2] == 0) {
+        row->base = 0;
+        space->kind = row->field[0];
+        row->base = (uint16_t)(imc_list_decode(engine, &raw) + 1);
+    } else if (row->field[2] == 1) {
+        space->separator = imc_list_separator(engine);
+        row->base = 0;
+        space->prefix = imc_rows_text(engine);
+        if (engine->error == 0 && engine->taker.space(engine->user, space) != 0)
+            imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+    }
+}
+
+static const struct imc_command imc_namespaces = {
+    "NAMESPACE", imc_namespace_take, 0, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 0, 0};
+
+IMAPCONNECT_API int imapconnect_list_namespaces(imapconnect_session *session, imapconnect_on_namespace on_namespace,
+                                                void *user, imapconnect_list *responses)
+{
+    int code = imc_session_enter(session, responses);
+    if (code == 0 && on_namespace == 0)
+        code = IMAPCONNECT_E_NO_LIST;
+    if (code != 0)
+        return code;
+    session->engine.taker.space = on_namespace;
+    session->engine.user = user;
+    return imc_session_command(session, &imc_namespaces, "NAMESPACE", responses);
+}
+
+#endif /* IMAPCONNECT_NO_MAILBOXES */
+
+#ifndef IMAPCONNECT_NO_MESSAGES
+
+/* >>messages ----------------------------------------------------------------------------------------- *
+ * Messages of the open mailbox. Numbers of a call, in the writer: first the UID, or the range. */
+
+/* -- the items of a FETCH response, RFC 3501 section 7.4.2 -- */
+
+#define IMC_HAS_UID   1
+#define IMC_HAS_SIZE  2
+#define IMC_HAS_DATE  4
+#define IMC_HAS_FLAGS 8
+#define IMC_HAS_BODY  16
+#define IMC_KEY_BODY  5
+
+/* An item's name; the number of its bit, from 1, is the key. */
+static void imc_fetch_key(imapconnect_engine *engine)
+{
+    static const char *const names[] = {"UID", "RFC822.SIZE", "INTERNALDATE", "FLAGS"};
+    imapconnect_row *row = &engine->writer.out.in.row;
+    uint8_t i;
+    row->key = 0;
+    for (i = 0; i < 4; i++)
+        if (imc_rows_is(engine, names[i])) {
+            row->key = (uint8_t)(i + 1);
+            row->has = (uint8_t)(row->has | 1u << i);
+        }
+}
+
+/* -- listing -- */
+
+/* A value of the row: items in any order, and others among them. */
+static void imc_messages_value(imapconnect_engine *engine)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    imapconnect_message *message = &row->is.message;
+    if (row->depth == 2 && row->key == 4) {
+        row->flags = (uint8_t)(row->flags | imc_rows_flag(imc_rows_text(engine), row->length));
+    } else if (row->depth != 1) {
+        return;
+    } else if (row->field[1] % 2 == 0) {
+        imc_fetch_key(engine);
+    } else if (row->key == 1) {
+        message->uid = imc_rows_number(engine);
+    } else if (row->key == 2) {
+        message->size = imc_rows_number(engine);
+    } else if (row->key == 3) {
+        if (!row->string || row->length != 26)
+            imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        else
+            memcpy(message->internal_date, imc_rows_text(engine), 26);
+    }
+}
+
+/* What the row lacks. */
+static int imc_messages_missing(const imapconnect_row *row)
+{
+    static const int16_t codes[] = {IMAPCONNECT_E_FETCH_NO_UID, IMAPCONNECT_E_FETCH_NO_SIZE,
+                                    IMAPCONNECT_E_FETCH_NO_DATE, IMAPCONNECT_E_FETCH_NO_FLAGS};
+    unsigned i;
+    for (i = 0; i < 4; i++)
+        if ((row->has >> i & 1) == 0)
+            return codes[i];
+    return 0;
+}
+
+/* Is it one of those that were asked for? Other clients' changes may bring other rows. */
+static int imc_messages_is_ours(const imapconnect_engine *engine, const imapconnect_message *message)
+{
+    const uint32_t *range = engine->writer.number;
+    uint32_t number = range[2] == IMAPCONNECT_BY_UID ? message->uid : message->sequence;
+    return number >= range[0] && (range[1] == 0 || number <= range[1]);
+}
+
+/* The row is whole. With neither size nor date it is no row, but news of another message's flags. */
+static void imc_messages_row(imapconnect_engine *engine)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    imapconnect_message *message = &row->is.message;
+    int code = row->field[1] % 2 != 0 ? IMAPCONNECT_E_RESPONSE : imc_messages_missing(row);
+    if ((row->has & (IMC_HAS_SIZE | IMC_HAS_DATE)) == 0)
+        code = row->field[1] % 2 != 0 ? IMAPCONNECT_E_RESPONSE : 0;
+    else if (code == 0 && (row->number == 0 || row->number > engine->exists))
+        code = IMAPCONNECT_E_FETCH_SEQUENCE;
+    message->sequence = row->number;
+    imc_rows_set_flags(&message->flags, row->flags);
+    if (code == 0 && (row->has & IMC_HAS_SIZE) != 0 && imc_messages_is_ours(engine, message)) {
+        row->count++;
+        if (engine->taker.message(engine->user, message) != 0)
+            code = IMAPCONNECT_E_CANCELLED;
+    }
+    if (code != 0)
+        imc_engine_fail(engine, code);
+    memset(message, 0, sizeof *message);
+    row->flags = 0;
+}
+
+/* A message that goes away would move the numbers of those behind it, so during FETCH the server must keep it: RFC 3501
+   section 7.4.1. */
+static void imc_messages_take(imapconnect_engine *engine, int what, const imc_slice *piece)
+{
+    (void)piece;
+    if (what == IMC_TAKE_VALUE)
+        imc_messages_value(engine);
+    else if (what == IMC_TAKE_ROW)
+        imc_messages_row(engine);
+    else if (what == IMC_TAKE_NEWS && engine->reader.saw == IMC_SAW_EXPUNGE && !engine->reader.early &&
+             engine->writer.number[2] == IMAPCONNECT_BY_SEQUENCE)
+        imc_engine_fail(engine, IMAPCONNECT_E_FETCH_SEQUENCE);
+}
+
+/* By sequence it is known how many rows there must be. */
+static void imc_messages_end(imapconnect_engine *engine)
+{
+    const uint32_t *range = engine->writer.number;
+    int complete = range[2] == IMAPCONNECT_BY_UID || engine->writer.out.in.row.count > range[1] - range[0];
+    imc_engine_finish(engine, complete ? IMAPCONNECT_OK : IMAPCONNECT_E_FETCH_INCOMPLETE);
+}
+
+static const struct imc_command imc_messages_rows = {
+    "FETCH", imc_messages_take, imc_messages_end, IMAPCONNECT_E_FETCH_REPLY, IMAPCONNECT_E_FETCH_REPLY, 0, 0};
+
+/* NOOP has brought the news. A number behind the last one would be BAD, and "10:*" in a mailbox of five is 5:10:
+   RFC 3501 section 9, seq-range. */
+static void imc_messages_fetch(imapconnect_engine *engine)
+{
+#define IMC_FETCH_ITEMS " (UID RFC822.SIZE INTERNALDATE FLAGS)"
+    static const char *const formats[] = {"FETCH %n:%n" IMC_FETCH_ITEMS, "FETCH %n:*" IMC_FETCH_ITEMS,
+                                          "UID FETCH %n:%n" IMC_FETCH_ITEMS, "UID FETCH %n:*" IMC_FETCH_ITEMS};
+#undef IMC_FETCH_ITEMS
+    uint32_t *range = engine->writer.number;
+    const char *format = formats[2 * range[2] + (range[1] == 0)];
+    int by_sequence = range[2] == IMAPCONNECT_BY_SEQUENCE;
+    if (engine->exists == 0 || (by_sequence && range[0] > engine->exists)) {
+        imc_engine_finish(engine, IMAPCONNECT_OK);
+        return;
+    }
+    if (by_sequence && (range[1] == 0 || range[1] > engine->exists))
+        range[1] = engine->exists;
+    imc_engine_run(engine, &imc_messages_rows, format);
+}
+
+static const struct imc_command imc_messages_noop = {0, 0, imc_messages_fetch, IMAPCONNECT_E_NOOP, IMAPCONNECT_E_NOOP,
+                                                     0, 0};
+
+IMAPCONNECT_API int imapconnect_list_messages(imapconnect_session *session, int by, uint32_t first, uint32_t last,
+                                              imapconnect_on_message on_message, void *user,
+                                              imapconnect_list *responses)
+{
+    int code = imc_session_enter(session, responses);
+    uint32_t *range;
+    if (code == 0 && on_message == 0)
+        code = IMAPCONNECT_E_NO_LIST;
+    if (code == 0 && (by < IMAPCONNECT_BY_SEQUENCE || by > IMAPCONNECT_BY_UID || (last != 0 && last < first)))
+        code = IMAPCONNECT_E_VALUE;
+    if (code != 0)
+        return code;
+    range = session->engine.writer.number;
+    range[0] = first != 0 ? first : 1;
+    range[1] = last;
+    range[2] = (uint32_t)by;
+    session->engine.taker.message = on_message;
+    session->engine.user = user;
+    return imc_session_command(session, &imc_messages_noop, "NOOP", responses);
+}
+
+IMAPCONNECT_API int imapconnect_collect_message(void *user, const imapconnect_message *row)
+{
+    imapconnect_messages *all = (imapconnect_messages *)user;
+    if (all->count < all->size)
+        all->rows[all->count] = *row;
+    all->count++;
+    return 0;
+}
+
+/* -- receiving -- */
+
+/* Two texts, as far as they must be the same, in any letter case. */
+static int imc_recv_match(const char *a, const char *b, size_t count)
+{
+    size_t i;
+    for (i = 0; i < count; i++)
+        if (imc_bytes_upper(a[i]) != imc_bytes_upper(b[i]))
+            return 0;
+    return 1;
+}
+
+/* 1 when the item's name is the part that was asked for: "BODY[section]", and "<offset>" for a range. Of a section only
+   the first word is compared, since servers write lists of header fields in their own way. */
+static int imc_recv_is_part(imapconnect_engine *engine)
+{
+    const imapconnect_row *row = &engine->writer.out.in.row;
+    const uint32_t *number = engine->writer.number;
+    const char *text = imc_rows_text(engine), *section = engine->writer.text[0];
+    size_t word = 0, end = row->length;
+    char origin[12];
+    if (number[2] != 0) { /* a range */
+        size_t digits = imc_bytes_decimal(origin + 1, number[1]);
+        origin[0] = '<';
+        origin[digits + 1] = '>';
+        if (end < digits + 2 || memcmp(text + end - digits - 2, origin, digits + 2) != 0)
+            return 0;
+        end -= digits + 2;
+    }
+    while (section[word] != '\0' && section[word] != ' ')
+        word++;
+    if (row->cut || end < 6 + word || !imc_bytes_same(text, 5, "BODY[") || text[end - 1] != ']')
+        return 0;
+    if (text[5 + word] != (section[word] == ' ' ? ' ' : ']'))
+        return 0;
+    return imc_recv_match(text + 5, section, word);
+}
+
+/* An item's name. Another body than the one that was asked for would be taken for it. */
+static void imc_recv_key(imapconnect_engine *engine)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    uint32_t uid = row->is.message.uid;
+    imc_fetch_key(engine);
+    if (row->length < 5 || !imc_bytes_same(imc_rows_text(engine), 5, "BODY["))
+        return;
+    if (row->finished || !imc_recv_is_part(engine) || (uid != 0 && uid != engine->writer.number[0])) {
+        imc_engine_fail(engine, IMAPCONNECT_E_RECEIVE_ITEM);
+        return;
+    }
+    row->key = IMC_KEY_BODY;
+    row->has |= IMC_HAS_BODY;
+    row->streams = row->finished = 1;
+}
+
+/* A value; a body that is no string is NIL. */
+static void imc_recv_value(imapconnect_engine *engine)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    if (row->depth != 1)
+        return;
+    if (row->field[1] % 2 == 0)
+        imc_recv_key(engine);
+    else if (row->key == 1)
+        row->is.message.uid = imc_rows_number(engine);
+    else if (row->streams && !row->string && !imc_rows_is(engine, "NIL"))
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    if (row->field[1] % 2 != 0)
+        row->streams = 0;
+}
+
+/* Bytes of the message, straight from the read buffer. */
+static void imc_recv_bytes(imapconnect_engine *engine, const imc_slice *piece)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    uint32_t most = engine->writer.number[2];
+    row->count += (uint32_t)piece->count;
+    if (most != 0 && row->count > most)
+        imc_engine_fail(engine, IMAPCONNECT_E_RECEIVE_LENGTH);
+    else if (engine->taker.sink(engine->user, piece->bytes, piece->count) != 0)
+        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+}
+
+/* The row is whole. UID FETCH must name the UID, and it may stand behind the body: section 6.4.8. */
+static void imc_recv_row(imapconnect_engine *engine)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    if (row->field[1] % 2 != 0)
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    else if ((row->has & IMC_HAS_BODY) != 0 && row->is.message.uid != engine->writer.number[0])
+        imc_engine_fail(engine, IMAPCONNECT_E_RECEIVE_ITEM);
+    row->is.message.uid = 0;
+}
+
+static void imc_recv_take(imapconnect_engine *engine, int what, const imc_slice *piece)
+{
+    if (what == IMC_TAKE_VALUE)
+        imc_recv_value(engine);
+    else if (what == IMC_TAKE_BYTES)
+        imc_recv_bytes(engine, piece);
+    else if (what == IMC_TAKE_ROW)
+        imc_recv_row(engine);
+}
+
+static void imc_recv_end(imapconnect_engine *engine)
+{
+    imc_engine_finish(engine, engine->writer.out.in.row.finished ? IMAPCONNECT_OK : IMAPCONNECT_E_NO_MESSAGE);
+}
+
+static const struct imc_command imc_recv = {
+    "FETCH", imc_recv_take, imc_recv_end, IMAPCONNECT_E_RECEIVE, IMAPCONNECT_E_RECEIVE, 0, 0};
+
+/* A section stands between brackets, and must not close them. */
+static int imc_recv_check(uint32_t uid, const char *section, imapconnect_sink sink)
+{
+    int code = imc_mailboxes_check_text(section);
+    if (sink == 0)
+        return IMAPCONNECT_E_PARAMETER;
+    if (uid == 0)
+        return IMAPCONNECT_E_VALUE;
+    if (code != 0)
+        return code;
+    if (strlen(section) > IMAPCONNECT_MAX_ARGUMENT)
+        return IMAPCONNECT_E_TOO_LONG;
+    for (; *section != '\0'; section++)
+        if (*section == '[' || *section == ']' || *section == '"' || *section == '\\')
+            return IMAPCONNECT_E_VALUE;
+    return 0;
+}
+
+IMAPCONNECT_API int imapconnect_recv_part(imapconnect_session *session, uint32_t uid, const imapconnect_part *part,
+                                          imapconnect_sink sink, void *user, imapconnect_list *responses)
+{
+    static const char *const formats[] = {"UID FETCH %n (UID BODY.PEEK[%r])",
+                                          "UID FETCH %n (UID BODY.PEEK[%r]<%n.%n>)", "UID FETCH %n (UID BODY[%r])",
+                                          "UID FETCH %n (UID BODY[%r]<%n.%n>)"};
+    int code = imc_session_enter(session, responses);
+    const char *section = part != 0 && part->section != 0 ? part->section : "";
+    imapconnect_writer *writer;
+    int range;
+    if (code == 0)
+        code = part == 0 ? IMAPCONNECT_E_PARAMETER : imc_recv_check(uid, section, sink);
+    if (code != 0)
+        return code;
+    range = part->offset != 0 || part->count != 0;
+    writer = &session->engine.writer;
+    writer->text[0] = section;
+    writer->number[0] = uid;
+    writer->number[1] = part->offset;
+    writer->number[2] = range && part->count == 0 ? 0xffffffff : part->count;
+    session->engine.taker.sink = sink;
+    session->engine.user = user;
+    return imc_session_command(session, &imc_recv, formats[2 * (part->mark_seen != 0) + range], responses);
+}
+
+IMAPCONNECT_API int imapconnect_recv_headers(imapconnect_session *session, uint32_t uid, imapconnect_sink sink,
+                                             void *user, imapconnect_list *responses)
+{
+    static const imapconnect_part headers = {"HEADER", 0, 0, 0};
+    return imapconnect_recv_part(session, uid, &headers, sink, user, responses);
+}
+
+IMAPCONNECT_API int imapconnect_recv_message(imapconnect_session *session, uint32_t uid, imapconnect_sink sink,
+                                             void *user, imapconnect_list *responses)
+{
+    static const imapconnect_part message = {"", 0, 0, 0};
+    return imapconnect_recv_part(session, uid, &message, sink, user, responses);
+}
+
+/* -- flags, expunge -- */
+
+#define IMC_FLAG_DELETED 2u
+
+static const struct imc_command imc_store_last = {0, 0, 0, IMAPCONNECT_E_STORE, IMAPCONNECT_E_STORE, 0, 0};
+static const struct imc_command imc_expunge = {0, 0, 0, IMAPCONNECT_E_EXPUNGE, IMAPCONNECT_E_EXPUNGE, 0, 0};
+
+/* Those to be added are; the third number holds those to be removed. */
+static void imc_store_next(imapconnect_engine *engine)
+{
+    uint32_t *number = engine->writer.number;
+    number[1] = number[2];
+    if (number[1] == 0)
+        imc_engine_finish(engine, IMAPCONNECT_OK);
+    else
+        imc_engine_run(engine, &imc_store_last, "UID STORE %n -FLAGS.SILENT %f");
+}
+
+static const struct imc_command imc_store = {0, 0, imc_store_next, IMAPCONNECT_E_STORE, IMAPCONNECT_E_STORE, 0, 0};
+
+IMAPCONNECT_API int imapconnect_set_message_flags(imapconnect_session *session, uint32_t uid, int answered,
+                                                  int deleted, int draft, int flagged, int seen,
+                                                  imapconnect_list *responses)
+{
+    int code = imc_session_enter(session, responses);
+    const int wanted[] = {answered, deleted, draft, flagged, IMAPCONNECT_LEAVE, seen};
+    uint32_t *number, add = 0, off = 0;
+    unsigned i;
+    for (i = 0; i < 6; i++) {
+        if (code == 0 && (wanted[i] < IMAPCONNECT_REMOVE || wanted[i] > IMAPCONNECT_ADD))
+            code = IMAPCONNECT_E_VALUE;
+        add |= (uint32_t)(wanted[i] == IMAPCONNECT_ADD) << i;
+        off |= (uint32_t)(wanted[i] == IMAPCONNECT_REMOVE) << i;
+    }
+    if (code == 0 && uid == 0)
+        code = IMAPCONNECT_E_VALUE;
+    if (code != 0 || (add | off) == 0)
+        return code;
+    number = session->engine.writer.number;
+    number[0] = uid;
+    number[1] = add;
+    number[2] = off;
+    return imc_session_command(session, &imc_store, add != 0 ? "UID STORE %n +FLAGS.SILENT %f" : 0, responses);
+}
+
+IMAPCONNECT_API int imapconnect_expunge_messages(imapconnect_session *session, imapconnect_list *responses)
+{
+    return imc_mailboxes_bare(session, &imc_expunge, "EXPUNGE", responses);
+}
+
+/* -- copy, move -- */
+
+/* Without UIDPLUS there is no way to remove one message alone. */
+static void imc_move_expunge(imapconnect_engine *engine)
+{
+    int by_uid = (engine->capabilities & IMC_CAN_UIDPLUS) != 0;
+    imc_engine_run(engine, &imc_expunge, by_uid ? "UID EXPUNGE %n" : "EXPUNGE");
+}
+
+static const struct imc_command imc_move_store = {0, 0, imc_move_expunge, IMAPCONNECT_E_STORE, IMAPCONNECT_E_STORE,
+                                                  0, 0};
+
+static void imc_move_flag(imapconnect_engine *engine)
+{
+    engine->writer.number[1] = IMC_FLAG_DELETED;
+    imc_engine_run(engine, &imc_move_store, "UID STORE %n +FLAGS.SILENT %f");
+}
+
+static const struct imc_command imc_copy = {0, 0, 0, IMAPCONNECT_E_COPY, IMAPCONNECT_E_COPY, 0, 0};
+static const struct imc_command imc_move_copy = {0, 0, imc_move_flag, IMAPCONNECT_E_COPY, IMAPCONNECT_E_COPY, 0, 0};
+
+/* The capabilities are known. */
+static void imc_move_choose(imapconnect_engine *engine)
+{
+    if ((engine->capabilities & IMC_CAN_MOVE) != 0)
+        imc_engine_run(engine, &imc_copy, "UID MOVE %n %m");
+    else
+        imc_engine_run(engine, &imc_move_copy, "UID COPY %n %m");
+}
+
+static const struct imc_command imc_move = {0, 0, imc_move_choose, IMAPCONNECT_E_COPY, IMAPCONNECT_E_COPY, 1, 0};
+
+/* A message and the mailbox that it goes to. */
+static int imc_move_message(imapconnect_session *session, const struct imc_command *command, const char *format,
+                            uint32_t uid, const char *mailbox, imapconnect_list *responses)
+{
+    int code = imc_session_enter(session, responses);
+    if (code == 0)
+        code = uid == 0 ? IMAPCONNECT_E_VALUE : imc_mailboxes_check(mailbox);
+    if (code != 0)
+        return code;
+    session->engine.writer.text[0] = mailbox;
+    session->engine.writer.number[0] = uid;
+    return imc_session_command(session, command, format, responses);
+}
+
+IMAPCONNECT_API int imapconnect_copy_message(imapconnect_session *session, uint32_t uid, const char *mailbox,
+                                             imapconnect_list *responses)
+{
+    return imc_move_message(session, &imc_copy, "UID COPY %n %m", uid, mailbox, responses);
+}
+
+IMAPCONNECT_API int imapconnect_move_message(imapconnect_session *session, uint32_t uid, const char *mailbox,
+                                             imapconnect_list *responses)
+{
+    return imc_move_message(session, &imc_move, 0, uid, mailbox, responses);
+}
+
+#endif /* IMAPCONNECT_NO_MESSAGES */
+
+#ifndef IMAPCONNECT_NO_SEARCH
+
+/* >>search ------------------------------------------------------------------------------------------- *
+ * UID SEARCH. */
+
+static void imc_search_take(imapconnect_engine *engine, int what, const imc_slice *piece)
+{
+    uint32_t uid;
+    (void)piece;
+    if (what != IMC_TAKE_VALUE || engine->writer.out.in.row.depth != 0)
+        return;
+    uid = imc_rows_number(engine);
+    if (engine->error == 0 && engine->taker.uid(engine->user, uid) != 0)
+        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+}
+
+static const struct imc_command imc_search = {"SEARCH", imc_search_take, 0, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 0,
+                                              0};
+
+/* An astring, or better an atom: what a charset is called. */
+static int imc_search_check(const imapconnect_session *session, const char *criteria, const char *text,
+                            const char *charset)
+{
+    int code = imc_mailboxes_check_text(criteria);
+    size_t i;
+    if (code == 0 && (*criteria == '\0' || (text != 0 && !imc_commands_is_line(text, strlen(text)))))
+        code = IMAPCONNECT_E_VALUE;
+    if (code != 0 || charset == 0)
+        return code;
+    if (imc_mailboxes_check_text(charset) != 0 || *charset == '\0')
+        return IMAPCONNECT_E_VALUE;
+    for (i = 0; charset[i] != '\0'; i++)
+        if (charset[i] == ' ' || charset[i] == '(' || charset[i] == ')' || charset[i] == '"' || charset[i] == '\\')
+            return IMAPCONNECT_E_VALUE;
+    return session->engine.utf8 && !imc_bytes_same(charset, i, "UTF-8") ? IMAPCONNECT_E_VALUE : 0;
+}
+
+IMAPCONNECT_API int imapconnect_search(imapconnect_session *session, const char *criteria, const char *text,
+                                       const char *charset, imapconnect_on_uid on_uid, void *user,
+                                       imapconnect_list *responses)
+{
+    static const char *const formats[] = {"UID SEARCH %r", "UID SEARCH %r %s", "UID SEARCH CHARSET %r %r",
+                                          "UID SEARCH CHARSET %r %r %s"};
+    int code = imc_session_enter(session, responses), named;
+    const char **texts;
+    if (code == 0)
+        code = on_uid == 0 ? IMAPCONNECT_E_NO_LIST : imc_search_check(session, criteria, text, charset);
+    if (code != 0)
+        return code;
+    named = charset != 0 && !session->engine.utf8; /* with UTF8=ACCEPT it is UTF-8, and must not be named: RFC 6855 */
+    texts = session->engine.writer.text;
+    texts[0] = charset;
+    texts[named] = criteria;
+    texts[named + 1] = text;
+    session->engine.taker.uid = on_uid;
+    session->engine.user = user;
+    return imc_session_command(session, &imc_search, formats[2 * named + (text != 0)], responses);
+}
+
+#endif /* IMAPCONNECT_NO_SEARCH */
+
+#ifndef IMAPCONNECT_NO_APPEND
+
+/* >>append ------------------------------------------------------------------------------------------- *
+ * APPEND. The numbers of a call: the flags' bits, if there are any, and the size. */
+
+/* Flags into bits, but for those that are the server's to set. */
+static uint32_t imc_append_flags(const imapconnect_flags *flags)
+{
+    return (flags->answered != 0) * 1u | (flags->deleted != 0) * 2u | (flags->draft != 0) * 4u |
+           (flags->flagged != 0) * 8u | (flags->seen != 0) * 32u;
+}
+
+/* The capabilities are known, so that the literal knows whether it has to wait. */
+static void imc_append_send(imapconnect_engine *engine)
+{
+    static const char *const formats[] = {"APPEND %m %l", "APPEND %m %s %l", "APPEND %m %f %l", "APPEND %m %f %s %l"};
+    uint32_t *number = engine->writer.number;
+    int flagged = number[0] != 0;
+    if (!flagged)
+        number[0] = number[1];
+    imc_engine_run(engine, &imc_engine_text, formats[2 * flagged + (engine->writer.text[1] != 0)]);
+}
+
+static const struct imc_command imc_append = {0, 0, imc_append_send, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 1, 0};
+
+IMAPCONNECT_API int imapconnect_append(imapconnect_session *session, const char *mailbox,
+                                       const imapconnect_flags *flags, const char *date, uint32_t size,
+                                       imapconnect_source source, void *user, imapconnect_list *responses)
+{
+    int code = imc_session_enter(session, responses);
+    imapconnect_writer *writer;
+    if (code == 0)
+        code = source == 0 ? IMAPCONNECT_E_PARAMETER : imc_mailboxes_check(mailbox);
+    if (code == 0 && date != 0 && (strlen(date) != 26 || imc_mailboxes_check_text(date) != 0))
+        code = IMAPCONNECT_E_VALUE;
+    if (code != 0)
+        return code;
+    writer = &session->engine.writer;
+    writer->text[0] = mailbox;
+    writer->text[1] = date;
+    writer->number[0] = flags != 0 ? imc_append_flags(flags) : 0;
+    writer->number[1] = size;
+    session->engine.taker.source = source;
+    session->engine.user = user;
+    return imc_session_command(session, &imc_append, 0, responses);
+}
+
+#endif /* IMAPCONNECT_NO_APPEND */
+
+#ifndef IMAPCONNECT_NO_IDLE
+
+/* >>idle --------------------------------------------------------------------------------------------- *
+ * Waiting for news, RFC 2177: IDLE again and again, or NOOP. The numbers of a call, in the writer: the
+ * milliseconds that are left, and those of the present wait. */
+
+#define IMC_IDLE_RENEW 480000u /* ms; some servers hang up after nine minutes */
+#define IMC_IDLE_POLL  60000u
+
+/* Something has happened. */
+static void imc_idle_take(imapconnect_engine *engine, int what, const imc_slice *piece)
+{
+    int news = engine->reader.saw - IMC_SAW_EXISTS + IMAPCONNECT_NEWS_EXISTS; /* both in one order */
+    (void)piece;
+    if (what != IMC_TAKE_NEWS)
+        return;
+    engine->heard = 1;
+    if (engine->taker.news == 0 || engine->taker.news(engine->user, news, engine->reader.lexer.number) != 0)
+        engine->enough = 1;
+}
+
+/* How long the next round is, of what is left. */
+static void imc_idle_measure(imapconnect_engine *engine, uint32_t limit)
+{
+    uint32_t *left = engine->writer.number;
+    left[1] = (uint32_t)imc_bytes_least(left[0], limit);
+    left[0] -= left[1];
+}
+
+/* Rounds of IDLE and DONE: it begins, the time of a round is up, DONE is answered. */
+static void imc_idle_round(imapconnect_engine *engine, int over)
+{
+    uint32_t renew = engine->config->idle_renew;
+    if (engine->state == IMC_IDLE) {
+        imc_engine_done(engine);
+    } else if (engine->state == IMC_COMMAND && over) {
+        imc_engine_finish(engine, engine->heard);
+    } else {
+        imc_idle_measure(engine, renew != 0 ? renew : IMC_IDLE_RENEW);
+        imc_engine_idle(engine);
+    }
+}
+
+/* The same with NOOP: it begins, the pause is over, NOOP is answered. */
+static void imc_idle_poll(imapconnect_engine *engine, int over)
+{
+    uint32_t poll = engine->config->idle_poll;
+    if (engine->state != IMC_IDLE && engine->state != IMC_COMMAND) {
+        imc_engine_run(engine, engine->command, "NOOP");
+    } else if (over) {
+        imc_engine_finish(engine, engine->heard);
+    } else if (engine->state == IMC_IDLE) {
+        imc_engine_run(engine, engine->command, "NOOP");
+    } else {
+        imc_idle_measure(engine, poll != 0 ? poll : IMC_IDLE_POLL);
+        imc_engine_pause(engine);
+    }
+}
+
+static void imc_idle_next(imapconnect_engine *engine)
+{
+    int over = engine->enough || engine->writer.number[0] == 0;
+    if ((engine->capabilities & IMC_CAN_IDLE) != 0)
+        imc_idle_round(engine, over);
+    else
+        imc_idle_poll(engine, over);
+}
+
+static const struct imc_command imc_idle = {0, imc_idle_take, imc_idle_next, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 1,
+                                            0};
+
+IMAPCONNECT_API int imapconnect_idle(imapconnect_session *session, uint32_t milliseconds, imapconnect_on_news on_news,
+                                     void *user, imapconnect_list *responses)
+{
+    int code = imc_session_enter(session, responses);
+    if (code != 0)
+        return code;
+    session->engine.writer.number[0] = milliseconds;
+    session->engine.taker.news = on_news;
+    session->engine.user = user;
+    return imc_session_command(session, &imc_idle, 0, responses);
+}
+
+IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
+{
+    if (session != 0 && session->magic == IMC_MAGIC)
+        session->engine.enough = 1; /* every call begins with 0 */
+}
+
+#endif /* IMAPCONNECT_NO_IDLE */
+#endif /* IMAPCONNECT_NO_COMMANDS */
+
 /* Nothing of ours is left to get in the way of the file that included this. */
 #undef IMC_CAN_AUTH_CRAM_MD5
+#undef IMC_CAN_IDLE
+#undef IMC_CAN_LITERAL_MINUS
+#undef IMC_CAN_LITERAL_PLUS
+#undef IMC_CAN_MOVE
+#undef IMC_CAN_UIDPLUS
+#undef IMC_FLAGS
+#undef IMC_FLAG_DELETED
+#undef IMC_HAS_BODY
+#undef IMC_HAS_DATE
+#undef IMC_HAS_FLAGS
+#undef IMC_HAS_SIZE
+#undef IMC_HAS_UID
+#undef IMC_IDLE_POLL
+#undef IMC_IDLE_RENEW
+#undef IMC_KEY_BODY
+#undef IMC_NO_CHARACTER
+#undef IMC_RAW_NAME
+#undef IMC_UNKNOWN
 #undef IMC_CAN_IMAP4REV1
 #undef IMC_CAN_LISTED
 #undef IMC_CAN_NOT_LOGIN
