@@ -64,7 +64,7 @@
       IMAPCONNECT_STATIC          * all functions are static, and private to the file
       IMAPCONNECT_API             * what stands before each function instead of `extern`
       IMAPCONNECT_CONFIG_H        * a header of yours with these options, included first
-      IMAPCONNECT_READ_SIZE       * the read buffer in the session, 448 bytes; 16384 is faster for messages
+      IMAPCONNECT_READ_SIZE       * the read buffer in the session, 440 bytes; 16384 is faster for messages
       IMAPCONNECT_LOG_SIZE        * the log line in the session, 64 bytes
       IMAPCONNECT_NO_TLS            no wolfSSL at all: `secure` must be 0, and there is no CRAM-MD5 either
       IMAPCONNECT_NO_SOCKETS        no sockets and no clock: set config.transport and config.clock
@@ -147,7 +147,7 @@
    files disagree, imapconnect_init() returns IMAPCONNECT_E_LAYOUT and nothing is opened. */
 
 #ifndef IMAPCONNECT_READ_SIZE
-#define IMAPCONNECT_READ_SIZE 448 /* bytes read at a time, 64 to 65535 */
+#define IMAPCONNECT_READ_SIZE 440 /* bytes read at a time, 64 to 65535 */
 #endif
 #ifndef IMAPCONNECT_LOG_SIZE
 #define IMAPCONNECT_LOG_SIZE 64 /* a log line longer than this comes in pieces, 16 to 255 */
@@ -573,24 +573,24 @@ typedef struct imapconnect_lexer { /* room >>lexer: where in a line we are */
 } imapconnect_lexer;
 
 typedef struct imapconnect_reader { /* room >>responses: what the line has said so far */
-    imapconnect_lexer lexer;
-    uint8_t position;       /* which word of the line comes next */
-    uint8_t tagged;         /* the line began with our tag */
-    uint8_t saw;            /* the event that the line is going to be */
-    uint8_t text_position;  /* before, in or behind the response code */
-    uint8_t answer;         /* the last status: its row in the table of keywords, from 1 */
-    uint8_t code_length;    /* in use of `code` */
-    uint8_t text_length;    /* in use of `text` */
-    uint8_t early;          /* the line began before the command had left: it answers nothing */
-    uint8_t collects;       /* the values of this line are read */
-    uint8_t wants_base64;   /* a continuation's text is a challenge, decoded into the transmit buffer */
-    uint8_t base64_count;   /* characters of the group of four */
-    uint8_t base64_padding; /* of them '=' */
-    uint8_t base64_bad;     /* not strict base64, or too long: IMC_BASE64_... */
-    uint16_t challenge;     /* bytes decoded */
-    uint16_t found;         /* capability atoms, or permanent flags, of this line so far */
-    uint16_t listed;        /* the same once the list is known to be whole */
+    uint8_t position;               /* which word of the line comes next */
+    uint8_t tagged;                 /* the line began with our tag */
+    uint8_t saw;                    /* the event that the line is going to be */
+    uint8_t text_position;          /* before, in or behind the response code */
+    uint8_t answer;                 /* the last status: its row in the table of keywords, from 1 */
+    uint8_t code_length;            /* in use of `code` */
+    uint8_t text_length;            /* in use of `text` */
+    uint8_t early;                  /* the line began before the command had left: it answers nothing */
+    uint8_t collects;               /* the values of this line are read */
+    uint8_t wants_base64;           /* a continuation's text is a challenge, decoded into the transmit buffer */
+    uint8_t base64_count;           /* characters of the group of four */
+    uint8_t base64_padding;         /* of them '=' */
+    uint8_t base64_bad;             /* not strict base64, or too long: IMC_BASE64_... */
+    uint16_t challenge;             /* bytes decoded */
+    uint16_t found;                 /* capability atoms, or permanent flags, of this line so far */
+    uint16_t listed;                /* the same once the list is known to be whole */
     uint32_t base64_bits;
+    imapconnect_lexer lexer;
     char tag[IMAPCONNECT_TAG_SIZE]; /* of the command outstanding, "" for none */
     char code[IMAPCONNECT_CODE_SIZE];
     char text[IMAPCONNECT_TEXT_SIZE];
@@ -635,20 +635,20 @@ typedef struct imapconnect_utf7 { /* room >>names: how far a name is written */
 } imapconnect_utf7;
 
 typedef struct imapconnect_writer { /* room >>commands: a line and its arguments */
-    const char *format;             /* what is not written yet; 0 when all is */
-    const char *text[3];            /* the caller's */
+    uint8_t texts;                  /* arguments that are written */
+    uint8_t numbers;                /* the same */
+    uint8_t open;                   /* the kind of the present argument; 0 between two */
+    uint8_t literal;                /* it goes as a literal */
+    uint8_t waiting;                /* for the "+" before the literal */
+    uint8_t secret;                 /* `out` holds a secret: wipe it once sent */
+    uint8_t borrowed;               /* `out` holds rows of the reply */
+    imapconnect_utf7 utf7;
+    uint16_t used;       /* bytes in `out` ... */
+    uint16_t sent;       /* ... and how many of them have left */
+    const char *format;  /* what is not written yet; 0 when all is */
+    const char *text[3]; /* the caller's */
     uint32_t number[3];
     size_t offset;    /* in the present argument */
-    uint8_t texts;    /* arguments that are written */
-    uint8_t numbers;  /* the same */
-    uint8_t open;     /* the kind of the present argument; 0 between two */
-    uint8_t literal;  /* it goes as a literal */
-    uint8_t waiting;  /* for the "+" before the literal */
-    uint8_t secret;   /* `out` holds a secret: wipe it once sent */
-    uint8_t borrowed; /* `out` holds rows of the reply */
-    imapconnect_utf7 utf7;
-    uint16_t used;    /* bytes in `out` ... */
-    uint16_t sent;    /* ... and how many of them have left */
     uint32_t counter; /* of tags */
     imapconnect_buffer out;
 } imapconnect_writer;
@@ -664,22 +664,6 @@ typedef union imapconnect_taker { /* the caller's function for what a command br
 } imapconnect_taker;
 
 typedef struct imapconnect_engine { /* room >>engine: the protocol, without any I/O */
-    const imapconnect_config *config;
-    imapconnect_list *list;
-    imapconnect_log on_log;
-    const struct imc_command *command; /* the one outstanding, once logged in */
-    imapconnect_taker taker;           /* of the call */
-    void *user;                        /* its parameter; or where the outputs go */
-    imapconnect_reader reader;
-    imapconnect_writer writer;
-    uint32_t exists;       /* messages in the open mailbox */
-    uint32_t reply_bytes;  /* since the last command was sent */
-    uint16_t reply_lines;  /* the same; before login alone */
-    uint16_t capabilities; /* of the newest valid list */
-    uint16_t offered;      /* a list that came during a login, valid if that succeeds */
-    int16_t error;         /* the first fatal one */
-    int16_t result;        /* of the call, once `done` */
-    int16_t login_error;   /* of the last step of authentication */
     uint8_t state;
     uint8_t failed_state; /* where `error` happened */
     uint8_t done;
@@ -697,6 +681,22 @@ typedef struct imapconnect_engine { /* room >>engine: the protocol, without any 
     uint8_t enough;    /* ... and nobody waits for more */
     uint8_t log_direction;
     uint8_t log_used;
+    int16_t error;                     /* the first fatal one */
+    int16_t result;                    /* of the call, once `done` */
+    int16_t login_error;               /* of the last step of authentication */
+    uint16_t capabilities;             /* of the newest valid list */
+    uint16_t offered;                  /* a list that came during a login, valid if that succeeds */
+    uint16_t reply_lines;              /* the same; before login alone */
+    uint32_t reply_bytes;              /* since the last command was sent */
+    uint32_t exists;                   /* messages in the open mailbox */
+    const struct imc_command *command; /* the one outstanding, once logged in */
+    const imapconnect_config *config;
+    imapconnect_list *list;
+    imapconnect_log on_log;
+    imapconnect_taker taker; /* of the call */
+    void *user;              /* its parameter; or where the outputs go */
+    imapconnect_reader reader;
+    imapconnect_writer writer;
     char log[IMAPCONNECT_LOG_SIZE];
 } imapconnect_engine;
 
@@ -742,23 +742,23 @@ typedef struct imapconnect_tls {        /* room >>wolfssl */
 
 typedef struct imapconnect_session {
     uint32_t magic;
-    imapconnect_config config;
-    imapconnect_server server;
-    imapconnect_engine engine;
-    imapconnect_sockets sockets;
-    imapconnect_tls tls;
+    uint8_t step;
+    uint8_t busy;      /* a call is in progress */
+    uint8_t running;   /* and at work, so that what is called now is called by a callback */
+    uint8_t opened;    /* the transport's close is due */
+    uint8_t secured;   /* bytes go through TLS */
+    uint16_t in_at;    /* the next byte of `in` to be read ... */
+    uint16_t in_end;   /* ... and where they end */
     uint32_t began;    /* when the present step did */
     uint32_t patience; /* ms until the next step() at the latest */
     int socket;
     int wants;
     int detail;
-    uint8_t step;
-    uint8_t busy;    /* a call is in progress */
-    uint8_t running; /* and at work, so that what is called now is called by a callback */
-    uint8_t opened;  /* the transport's close is due */
-    uint8_t secured; /* bytes go through TLS */
-    uint16_t in_at;  /* the next byte of `in` to be read ... */
-    uint16_t in_end; /* ... and where they end */
+    imapconnect_config config;
+    imapconnect_server server;
+    imapconnect_engine engine;
+    imapconnect_sockets sockets;
+    imapconnect_tls tls;
     char in[IMAPCONNECT_READ_SIZE];
 } imapconnect_session;
 
@@ -3585,8 +3585,15 @@ static void imc_engine_refused(imapconnect_engine *engine, int code)
     imc_engine_log_in(engine);
 }
 
-/* A call begins a command, or goes on with its next one. Without a format it is `next` that sends. */
+/* Sends a command of a call. */
 static void imc_engine_run(imapconnect_engine *engine, const struct imc_command *command, const char *format)
+{
+    engine->command = command;
+    imc_engine_send(engine, command->ends ? IMC_LOGOUT : IMC_COMMAND, format);
+}
+
+/* A call begins. Without a format it is `next` that chooses what is sent, once it is known what the server can do. */
+static void imc_engine_begin(imapconnect_engine *engine, const struct imc_command *command, const char *format)
 {
     engine->command = command;
     if (command->asks && !engine->asked)
@@ -3594,7 +3601,7 @@ static void imc_engine_run(imapconnect_engine *engine, const struct imc_command 
     else if (format == 0)
         command->next(engine);
     else
-        imc_engine_send(engine, command->ends ? IMC_LOGOUT : IMC_COMMAND, format);
+        imc_engine_run(engine, command, format);
 }
 
 /* The capabilities after the login came, or were refused; then those from before it must do. */
@@ -3602,7 +3609,7 @@ static void imc_engine_asked(imapconnect_engine *engine, int code)
 {
     (void)code;
     engine->asked = 1;
-    imc_engine_run(engine, engine->command, 0);
+    engine->command->next(engine);
 }
 
 /* OK: the command is done, and perhaps the next one of the same call follows. In place of a "+" it is a lie. */
@@ -3905,10 +3912,10 @@ static void imc_engine_secured(imapconnect_engine *engine)
     imc_engine_advance(engine);
 }
 
-/* A new call: what it reports to, and the code that NO and BAD get. */
-static void imc_engine_call(imapconnect_engine *engine, const struct imc_command *command, imapconnect_list *list)
+/* A new call, and what it reports to. */
+static void imc_engine_call(imapconnect_engine *engine, imapconnect_list *list)
 {
-    engine->command = command;
+    engine->command = 0;
     engine->list = list;
     engine->heard = engine->enough = 0;
     engine->done = 0;
@@ -5244,8 +5251,8 @@ static int imc_session_command(imapconnect_session *session, const struct imc_co
     session->busy = session->running = 1; /* from here on callbacks are called, the clock among them */
     if (session->began != imc_session_now(session))
         session->sockets.drained = 0; /* what has come since the last call is read before we write */
-    imc_engine_call(&session->engine, command, responses);
-    imc_engine_run(&session->engine, command, format);
+    imc_engine_call(&session->engine, responses);
+    imc_engine_begin(&session->engine, command, format);
     return imc_session_run(session);
 }
 
@@ -5335,7 +5342,7 @@ IMAPCONNECT_API int imapconnect(imapconnect_session *session, const char *server
         return code;
     engine = &session->engine;
     imc_connect_reset(session);
-    imc_engine_call(engine, 0, responses);
+    imc_engine_call(engine, responses);
     engine->on_log = on_log;
     engine->writer.text[0] = username;
     engine->writer.text[1] = password;

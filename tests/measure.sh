@@ -61,11 +61,13 @@ END
 $CC $base -O2 "$out/session.c" -o "$out/session" -lwolfssl
 report 'sizeof(imapconnect_session), bytes' "$("$out/session")"
 
-# The deepest path through the header's own functions, without those of wolfSSL and libc that stand between. wolfSSL
-# calls back into the room >>wolfssl, that calls the transport; the session calls the transport, and the engine the
-# actions of its table.
+# The deepest path through the header's own functions, without those of wolfSSL, of libc and of the caller that stand
+# between. A call through a pointer goes where the room of its caller lets it go: from the session to the transport, to
+# the actions of the engine's table and to the rows of commands; from the engine and from the rooms below it to the
+# latter alone; from all others to the caller's own functions. wolfSSL calls back into the room >>wolfssl, and that the
+# transport.
 object stack -fstack-usage -fcallgraph-info=su
-awk -F'"' '
+awk -F'"' -v command='^imc_.*_(take|next|end|send|choose|fetch|flag|expunge)$' '
     function bytes(label, part, n) { n = split(label, part, /\\n/); return part[n] ~ /bytes/ ? part[n] + 0 : -1 }
     function plain(name) { sub(/.*:/, "", name); return name }
     /^node/ { if (bytes($4) >= 0) own[plain($2)] = bytes($4) }
@@ -74,8 +76,11 @@ awk -F'"' '
         if (callee in own) return callee
         if (callee ~ /^wolfSSL_(connect|read|write|shutdown)$/) return "imc_tls_verify imc_tls_receive imc_tls_send"
         if (callee != "__indirect_call") return ""
-        for (name in own) if (name ~ /^imc_sockets_/ || (name ~ /^imc_engine_/ && caller !~ /^imc_tls_/))
-            list = list " " name
+        for (name in own)
+            if ((name ~ /^imc_sockets_/ && caller ~ /^(imc_session_|imc_tls_|imapconnect)/) ||
+                (name ~ /^imc_engine_/ && caller ~ /^(imc_session_|imc_engine_take|imc_engine_dispatch|imapconnect)/) ||
+                (name ~ command && caller ~ /^(imc_session_|imc_engine_|imc_rows_|imc_responses_|imapconnect)/))
+                list = list " " name
         return list
     }
     function deepest(name, callee, target, n, m, i, j, most, one, best) {
