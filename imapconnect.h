@@ -85,9 +85,14 @@
    for everyone on the way, where the server allows it, as the document says: set config.refuse_cleartext and
    it does not. CRAM-MD5 hides the password only from those who do not guess: it is no substitute for TLS.
 
+   Commands. Each has a function, from imapconnect_select_mailbox() to imapconnect_idle(), which takes and gives
+   numbers, names and rows; imapconnect_command() sends anything else. Rows come one by one and messages piece by
+   piece, as they arrive: a mailbox or a message of any size needs no more memory than an empty one. Mailbox names
+   are UTF-8. Know a message by its UID: sequence numbers move whenever somebody expunges.
+
    Memory. The session is one structure, about 1.5 KB on a 32-bit machine and 1.7 KB on a 64-bit one; it holds
-   both buffers. Messages and lines of any length pass through it to config.on_response. wolfSSL takes its own
-   memory from its own allocator.
+   both buffers. Messages and lines of any length pass through it. wolfSSL takes its own memory from its own
+   allocator.
 
    Non-blocking. Set config.nonblocking, call any function, and while the result is IMAPCONNECT_PENDING:
    imapconnect_wants() says what to wait for, imapconnect_step() goes on. The same code runs in both modes.
@@ -103,7 +108,8 @@
    every later call returns that same error and sends nothing, until imapconnect_disconnect() or
    imapconnect_close().
 
-   Limits. User name and password 255 bytes each, host 253; before the login 128 KB and 1,024 lines a reply.
+   Limits. User name and password 255 bytes each, host 253; before the login 128 KB and 1,024 lines a reply; the
+   name of a mailbox in a row of LIST about 400 bytes.
    No session resumption, no proxy, no Winsock yet. IMAP4rev1 only. */
 
 /* ---- Part II: declarations ------------------------------------------------------------------------- */

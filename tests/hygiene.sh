@@ -147,6 +147,19 @@ check "all three, wolfSSL not installed" alone $no_sockets $no_strings
 check "all three, clang" compile_and_run c clang -std=c99 -DORDER=1 $no_tls $no_sockets $no_strings
 check "all three, C++" compile_and_run c++ g++ -std=c++11 -DORDER=1 $no_tls $no_sockets $no_strings
 
+# Each group of commands can be left out, alone and with the others, and leaves nothing behind that is unused.
+groups='MAILBOXES MESSAGES SEARCH APPEND IDLE'
+for group in $groups COMMANDS; do
+    check "NO_$group" compile_and_run c gcc -std=c99 $posix -DORDER=1 -DIMAPCONNECT_NO_"$group"
+    only=
+    for other in $groups; do
+        [ "$other" = "$group" ] || only="$only -DIMAPCONNECT_NO_$other"
+    done
+    # shellcheck disable=SC2086
+    check "only $group" compile_and_run c clang -std=c99 $posix -DORDER=1 $only
+done
+check "NO_COMMANDS, C++" compile_and_run c++ g++ -std=c++11 -DORDER=1 -DIMAPCONNECT_NO_COMMANDS $no_tls
+
 # ---- the object ----
 
 # No heap, no stdio, nothing that exits: what is not in these lists must not be called.
@@ -198,6 +211,8 @@ inspect "NO_SOCKETS" $no_sockets
 empty "NO_SOCKETS: calls wolfSSL, memory and files alone" "$(strangers "$wolf" "$memory $compiler $files")"
 inspect "NO_STRINGS" $no_strings
 empty "NO_STRINGS: no texts" "$(strings "$work/object.o" | grep 'out of memory\|IMAPCONNECT_E_')"
+inspect "NO_COMMANDS" -DIMAPCONNECT_NO_COMMANDS
+empty "NO_COMMANDS: none is exported" "$(exported | grep 'mailbox\|message\|idle\|search\|append\|enable')"
 inspect "all three" $no_tls $no_sockets $no_strings
 empty "all three: calls memory functions alone" "$(strangers - "$memory $compiler")"
 
