@@ -1739,7 +1739,7 @@ static size_t imc_names_encode(imapconnect_utf7 *state, uint32_t c, char *out)
 static size_t imc_names_put(char *out, uint32_t c)
 {
     unsigned more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3, i;
-    out[0] = (char)(more == 0 ? c : (0xf00u >> more & 0xf0u) | c >> (6 * more));
+    out[0] = (char)(more == 0 ? c : (0xf00u >> (more + 1) & 0xf0u) | c >> (6 * more));
     for (i = 1; i <= more; i++)
         out[i] = (char)(0x80 | (c >> (6 * (more - i)) & 0x3f));
     return more + 1;

@@ -1,19 +1,28 @@
-/* imapconnect: look at an IMAP server from the command line.
+/* imapconnect: look at an IMAP server, and at the mail on it, from the command line.
 
+       imapconnect -u joe imap.example.org list
+       imapconnect -u joe imap.example.org message 7 >7.eml
        imapconnect -u joe imap.example.org "SELECT INBOX" "FETCH 1 BODY[]"
 
-   It connects, sends each COMMAND as it stands, and logs out; what the server answers goes to standard
-   output. All that is IMAP stands at the end, from configure() on. The rest reads the command line, asks for
-   the password, and writes things out.
+   It connects, carries out a sub-command, or sends each COMMAND as it stands, and logs out. A sub-command prints for
+   people and for scripts: a line for each row, tabs between its columns. Where COMMANDs are sent, what the server
+   answers goes to standard output.
+
+   The sub-commands are the table `commands`, with the functions that carry them out before it: there the calls of
+   imapconnect.h can be seen at work. All that is IMAP ends with run(). What is behind it reads the command line and
+   asks for the password.
 
    cc -std=c99 -D_POSIX_C_SOURCE=200809L -O2 imapconnect.c -o imapconnect -lwolfssl */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -21,11 +30,15 @@
 #define IMAPCONNECT_IMPLEMENTATION
 #include "../imapconnect.h"
 
-#define EXIT_FAILED 1       /* something was not answered OK */
-#define EXIT_USAGE  2       /* the command line itself is wrong */
-#define MAX_SECONDS 2147483 /* as milliseconds it fits in 31 bits */
+#define EXIT_FAILED  1       /* something was not answered OK */
+#define EXIT_USAGE   2       /* the command line itself is wrong */
+#define MAX_SECONDS  2147483 /* as milliseconds it fits in 31 bits */
+#define MAX_CRITERIA 8000    /* bytes: servers need not take longer commands, RFC 7162 section 4 */
+#define LONG_MESSAGE 262144  /* bytes: from here on it is shown how much has come */
+#define HELP_COLUMN  25      /* width of a sub-command and its words in the help */
+#define FLAGS        5       /* how many can be set */
 
-static const char usage_line[] = "usage: imapconnect [options] SERVER[:PORT] [COMMAND ...]\n";
+static const char usage_line[] = "usage: imapconnect [options] SERVER[:PORT] [SUB-COMMAND ... | COMMAND ...]\n";
 
 static const char usage_options[] =
     "  -u, --user NAME        user name; else $IMAPCONNECT_USER\n"
@@ -33,6 +46,7 @@ static const char usage_options[] =
     "  -s, --secure MODE      0|none, 1|tls (the default), 2|starttls\n"
     "  -k, --no-verify        do not verify the server's certificate\n"
     "  -C, --cacerts PATH     folder or file of trusted CA certificates (PEM)\n"
+    "  -m, --mailbox NAME     the sub-command's mailbox, in UTF-8; the default is INBOX\n"
     "  -t, --timeout SECONDS  limit for each step; the default is 60\n"
     "  -v, --verbose          protocol log on standard error (C: and S: lines), secrets masked\n"
     "  -h, --help             this text\n"
@@ -44,6 +58,7 @@ typedef struct program {
     const char *user;
     const char *password;
     const char *cacerts;
+    const char *mailbox; /* 0: none was named */
     int secure;
     int verify;
     int verbose;
@@ -55,7 +70,46 @@ typedef struct program {
     int write_errno;   /* why standard output failed */
     int failure;       /* the first error, or 0 */
     char said[800];    /* what there is to say about it, before the last line */
+
+    /* The sub-command, 0 when there is none, and what its words came to. */
+    const struct command *command;
+    const char *pattern;         /* of ls */
+    uint32_t uid;                /* of headers, message, flags */
+    int flags[FLAGS];            /* IMAPCONNECT_ADD, _LEAVE or _REMOVE, in the order of flag_names */
+    unsigned watch_seconds;      /* 0: until a signal comes */
+    FILE *letter;                /* of append */
+    uint32_t letter_size;        /* bytes, each line end counted as two */
+    uint32_t letter_left;        /* of them, not sent yet */
+    int letter_before;           /* the byte that was last read */
+    char criteria[MAX_CRITERIA]; /* of search */
+    const char *text;            /* of search, behind the criteria; or 0 */
+
+    /* While it runs. */
+    imapconnect_session *imap;
+    imapconnect_selection selection; /* the mailbox that is open */
+    uint32_t rows;                   /* how many messages were listed */
+    size_t announced;                /* bytes of the message ... */
+    size_t received;                 /* ... and how many of them have come */
+    int shows_progress;              /* 1: how much has come is shown */
+    int percent;                     /* as it is shown now; -1: nothing is */
+    const char *complaint;           /* why a callback of ours ended the session */
 } program;
+
+#define MANY 0xffff
+
+enum opening { OPENS_NOTHING, OPENS_TO_READ, OPENS_TO_WRITE };
+
+typedef struct command {
+    const char *name;
+    const char *usage; /* the words behind it */
+    unsigned least;    /* how many there must be ... */
+    unsigned most;     /* ... and may be */
+    int mailbox;       /* 1: it needs one, and it is opened so: */
+    enum opening opening;
+    int (*take)(program *, char **words); /* 0: there are no words */
+    int (*run)(program *);
+    const char *help;
+} command;
 
 /* Through a volatile pointer, so that the compiler does not leave it out. */
 static void wipe(char *bytes, size_t count)
@@ -74,6 +128,709 @@ static int flush_output(program *p)
     return IMAPCONNECT_E_CANCELLED;
 }
 
+/* ---- what is written out ---- */
+
+/* A program may be started with standard output closed. The next file that is opened would get its number:
+   the socket, and responses would go to the server. Read-only, so that writing fails as it should. */
+static void occupy_standard_files(void)
+{
+    int file;
+    do
+        file = open("/dev/null", O_RDONLY);
+    while (file >= 0 && file <= STDERR_FILENO);
+    if (file >= 0)
+        close(file);
+}
+
+#define PROGRESS_WIDTH 40
+
+static void hide_progress(program *p)
+{
+    if (p->percent >= 0)
+        fprintf(stderr, "\r%*s\r", PROGRESS_WIDTH, "");
+    p->percent = -1;
+}
+
+static void show_progress(program *p)
+{
+    int percent = (int)((uint64_t)p->received * 100 / p->announced);
+    if (percent == p->percent)
+        return;
+    p->percent = percent;
+    fprintf(stderr, "\r%*.1f of %.1f MB, %d %%", PROGRESS_WIDTH - 30, (double)p->received / 1e6,
+            (double)p->announced / 1e6, percent);
+}
+
+/* What a sub-command wants to know of the responses: the size of the message, which is a literal. */
+static int on_literal(program *p, int event, size_t size)
+{
+    if (event == IMAPCONNECT_LITERAL_BEGIN)
+        p->announced = size;
+    if (event == IMAPCONNECT_LITERAL_END)
+        hide_progress(p);
+    return 0;
+}
+
+/* Every byte of every response comes by here. A line end becomes LF; a literal stays as it is. */
+static int on_response(void *user, int event, const char *bytes, size_t count)
+{
+    program *p = user;
+    if (p->command != 0)
+        return on_literal(p, event, count);
+    if (event == IMAPCONNECT_RESTART)
+        p->quiet = 0;
+    if (p->quiet || event == IMAPCONNECT_RESTART || event == IMAPCONNECT_LITERAL_END)
+        return 0;
+    if (event == IMAPCONNECT_LINE_END || event == IMAPCONNECT_LITERAL_BEGIN) {
+        bytes = "\n";
+        count = 1;
+    }
+    if (count > 0)
+        p->line_open = bytes[count - 1] != '\n';
+    if (fwrite(bytes, 1, count, stdout) == count)
+        return 0;
+    p->write_errno = errno;
+    return 1; /* cancels the session: IMAPCONNECT_E_CANCELLED */
+}
+
+static int on_log(void *user, int direction, const char *bytes, size_t count)
+{
+    program *p = user;
+    if (!p->log_open)
+        fputs(direction & IMAPCONNECT_LOG_SENT       ? "C: "
+              : direction & IMAPCONNECT_LOG_RECEIVED ? "S: "
+                                                     : "*: ",
+              stderr);
+    fwrite(bytes, 1, count, stderr);
+    p->log_open = (direction & IMAPCONNECT_LOG_MORE) != 0;
+    if (!p->log_open)
+        fputc('\n', stderr);
+    return 0;
+}
+
+/* Bytes from the server must not steer the terminal: copies printable ASCII, and any other byte as \xNN. */
+static void escape(char *out, size_t size, const char *text)
+{
+    size_t used = 0;
+    for (; *text != 0 && used + 5 <= size; text++)
+        if (*text >= 0x20 && *text < 0x7f)
+            out[used++] = *text;
+        else
+            used += (size_t)snprintf(out + used, size - used, "\\x%02X", (unsigned)(unsigned char)*text);
+    out[used] = 0;
+}
+
+/* Keeps the first failure, and what there is to say about it while the session still knows. */
+static void remember(program *p, const imapconnect_session *imap, int code)
+{
+    const char *answer = imapconnect_answer(imap), *response_code = imapconnect_response_code(imap);
+    int vouched_for = imapconnect_is_encrypted(imap) && p->verify;
+    char words[IMAPCONNECT_CODE_SIZE + IMAPCONNECT_TEXT_SIZE + 80] = "";
+    if (p->failure != 0)
+        return;
+    p->failure = code;
+    if (p->write_errno != 0)
+        snprintf(words, sizeof words, "cannot write standard output: %s", strerror(p->write_errno));
+    else if (p->complaint != 0)
+        snprintf(words, sizeof words, "%s", p->complaint);
+    else if (answer[0] == 'N' || answer[0] == 'B') /* NO, BAD, BYE */
+        snprintf(words, sizeof words, "%s: %s%s%s%s %s",
+                 vouched_for ? "the server said" : "the server, or someone on the way, said", answer,
+                 response_code[0] ? " [" : "", response_code, response_code[0] ? "]" : "",
+                 imapconnect_server_text(imap));
+    escape(p->said, sizeof p->said, words);
+}
+
+static void last_line(char *line, size_t size, int code)
+{
+    snprintf(line, size, "imapconnect: %s (%d): %s\n", imapconnect_code_name(code), code, imapconnect_strerror(code));
+}
+
+/* Returns the exit status. */
+static int report(const program *p)
+{
+    char line[400];
+    if (p->failure == 0)
+        return EXIT_SUCCESS;
+    if (p->log_open || p->line_open) /* both may go to one terminal */
+        fputc('\n', stderr);
+    if (p->said[0] != 0)
+        fprintf(stderr, "imapconnect: %s\n", p->said);
+    last_line(line, sizeof line, p->failure);
+    fputs(line, stderr);
+    return EXIT_FAILED;
+}
+
+/* ---- rows ----
+
+   Names are the server's, and must not steer the terminal or break the columns: what could is written as \xNN. A
+   function that takes rows returns 1 when standard output has failed, which ends the session. */
+
+/* The UTF-8 character at `text`, which ends in NUL, and how many bytes it has: 0 when it is none. */
+static size_t decode(const char *text, uint32_t *character)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    uint32_t first = (unsigned char)text[0];
+    size_t length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf8 ? 4 : 0;
+    *character = length <= 1 ? first : first & (0xffu >> (length + 1));
+    for (size_t i = 1; i < length; i++) {
+        if (((unsigned char)text[i] & 0xc0) != 0x80)
+            return 0;
+        *character = *character << 6 | ((unsigned char)text[i] & 0x3f);
+    }
+    if (length == 0 || *character < least[length] || *character > 0x10ffff || (*character >> 11) == 0x1b)
+        return 0; /* RFC 3629 section 3: longer than need be, too large, a surrogate */
+    return length;
+}
+
+/* Controls, and what turns the direction of the text round or breaks a line. */
+static int steers(uint32_t character)
+{
+    static const uint32_t ranges[][2] = {{0, 0x1f},        {0x7f, 0x9f},     {0x61c, 0x61c},
+                                         {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x2069}};
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+        if (character >= ranges[i][0] && character <= ranges[i][1])
+            return 1;
+    return 0;
+}
+
+/* `raw`: it is not UTF-8, so that nothing but ASCII may go out as it is. */
+static void print_text(const char *text, int raw)
+{
+    while (*text != 0) {
+        uint32_t character;
+        size_t length = decode(text, &character), i;
+        int as_it_is = length > 0 && !steers(character) && (!raw || length == 1);
+        if (length == 0)
+            length = 1;
+        for (i = 0; i < length; i++)
+            printf(as_it_is ? "%c" : "\\x%02X", (unsigned)(unsigned char)text[i]);
+        text += length;
+    }
+}
+
+typedef struct keyword {
+    const char *name;
+    int counts;
+} keyword;
+
+/* Those that count, with blanks between them; "-" when none does. */
+static void print_words(const keyword *words, size_t count)
+{
+    const char *before = "";
+    for (size_t i = 0; i < count; i++)
+        if (words[i].counts) {
+            printf("%s%s", before, words[i].name);
+            before = " ";
+        }
+    puts(before[0] == 0 ? "-" : "");
+}
+
+static void print_flags(const imapconnect_flags *flags)
+{
+    const keyword words[] = {{"answered", flags->answered}, {"deleted", flags->deleted}, {"draft", flags->draft},
+                             {"flagged", flags->flagged},   {"recent", flags->recent},   {"seen", flags->seen}};
+    print_words(words, sizeof words / sizeof words[0]);
+}
+
+static int output_failed(program *p)
+{
+    if (ferror(stdout) && p->write_errno == 0)
+        p->write_errno = errno;
+    return p->write_errno != 0;
+}
+
+static int print_mailbox(void *user, const imapconnect_mailbox *row)
+{
+    const char separator[2] = {row->separator, 0};
+    const keyword words[] = {{"haschildren", row->has_children == 1},
+                             {"hasnochildren", row->has_children == 0},
+                             {"noinferiors", row->no_inferiors},
+                             {"noselect", row->no_select},
+                             {"marked", row->marked},
+                             {"unmarked", row->unmarked},
+                             {"raw", row->raw}};
+    print_text(row->raw ? row->name + 1 : row->name, row->raw);
+    putchar('\t');
+    print_text(separator[0] != 0 ? separator : "NIL", 1);
+    putchar('\t');
+    print_words(words, sizeof words / sizeof words[0]);
+    return output_failed(user);
+}
+
+static int print_message(void *user, const imapconnect_message *row)
+{
+    program *p = user;
+    p->rows++;
+    printf("%" PRIu32 "\t%" PRIu32 "\t", row->uid, row->size);
+    print_text(row->internal_date, 1);
+    putchar('\t');
+    print_flags(&row->flags);
+    return output_failed(p);
+}
+
+static int print_uid(void *user, uint32_t uid)
+{
+    printf("%" PRIu32 "\n", uid);
+    return output_failed(user);
+}
+
+/* At once, whoever reads it. */
+static int print_news(void *user, int what, uint32_t number)
+{
+    static const char *const names[] = {"", "exists", "expunge", "recent", "flags"};
+    printf("%s %" PRIu32 "\n", names[what], number);
+    fflush(stdout);
+    return output_failed(user);
+}
+
+static int take_bytes(void *user, const void *bytes, size_t count)
+{
+    program *p = user;
+    p->received += count;
+    p->line_open = ((const char *)bytes)[count - 1] != '\n';
+    if (p->shows_progress && p->announced >= LONG_MESSAGE)
+        show_progress(p);
+    if (fwrite(bytes, 1, count, stdout) == count)
+        return 0;
+    return output_failed(p);
+}
+
+/* ---- the words behind a sub-command ----
+
+   They are looked at before anything is connected. Each function takes those of one sub-command, and returns 0 after a
+   complaint. */
+
+static int bad_words(const program *p, const char *what, const char *shown)
+{
+    const command *c = p->command;
+    fprintf(stderr, "imapconnect: %s: %s%s%s\n", c->name, what, shown[0] != 0 ? ": " : "", shown);
+    fprintf(stderr, "usage: imapconnect [options] SERVER[:PORT] %s%s%s\n", c->name, c->usage[0] != 0 ? " " : "",
+            c->usage);
+    return 0;
+}
+
+/* A decimal number from 1 to `most`; 0 for any other text. */
+static uint32_t parse_number(const char *text, uint32_t most)
+{
+    uint64_t number = 0;
+    for (; *text >= '0' && *text <= '9' && number <= most; text++)
+        number = number * 10 + (uint64_t)(*text - '0');
+    return *text == 0 && number <= most ? (uint32_t)number : 0;
+}
+
+static const char not_a_line[] = "not UTF-8, or more than a line";
+
+/* UTF-8 that can be sent in a command. */
+static int is_line(const char *text)
+{
+    uint32_t character = 0;
+    while (*text != 0 && character != '\r' && character != '\n') {
+        size_t length = decode(text, &character);
+        if (length == 0)
+            return 0;
+        text += length;
+    }
+    return character != '\r' && character != '\n';
+}
+
+/* Behind 0xFF a name is sent as it is: so those that `ls` calls raw can be named, too. */
+static int is_name(const char *text)
+{
+    return (unsigned char)text[0] == 0xff ? strpbrk(text, "\r\n") == 0 : is_line(text);
+}
+
+static int take_pattern(program *p, char **words)
+{
+    p->pattern = words[0] != 0 ? words[0] : "*";
+    return is_name(p->pattern) || bad_words(p, not_a_line, p->pattern);
+}
+
+static int take_uid(program *p, char **words)
+{
+    p->uid = parse_number(words[0], UINT32_MAX);
+    return p->uid != 0 || bad_words(p, "not a UID", words[0]);
+}
+
+static const char *const flag_names[FLAGS] = {"answered", "deleted", "draft", "flagged", "seen"};
+
+static int take_flag(program *p, const char *text)
+{
+    int change = text[0] == '+' ? IMAPCONNECT_ADD : text[0] == '-' ? IMAPCONNECT_REMOVE : IMAPCONNECT_LEAVE;
+    for (int i = 0; i < FLAGS && change != IMAPCONNECT_LEAVE; i++)
+        if (strcmp(text + 1, flag_names[i]) == 0) {
+            if (p->flags[i] != IMAPCONNECT_LEAVE)
+                return bad_words(p, "a flag is named twice", text);
+            p->flags[i] = change;
+            return 1;
+        }
+    return bad_words(p, "not + or - and then answered, deleted, draft, flagged or seen", text);
+}
+
+static int take_flags(program *p, char **words)
+{
+    if (!take_uid(p, words))
+        return 0;
+    while (*++words != 0)
+        if (!take_flag(p, *words))
+            return 0;
+    return 1;
+}
+
+static int take_seconds(program *p, char **words)
+{
+    if (words[0] == 0)
+        return 1;
+    p->watch_seconds = parse_number(words[0], MAX_SECONDS);
+    return p->watch_seconds != 0 || bad_words(p, "not a number of seconds", words[0]);
+}
+
+/* The next byte of the letter, LF without CR being turned into both; EOF at its end. */
+static int next_of_letter(program *p)
+{
+    int byte = getc(p->letter);
+    if (byte == '\n' && p->letter_before != '\r') {
+        ungetc(byte, p->letter);
+        byte = '\r';
+    }
+    p->letter_before = byte;
+    return byte;
+}
+
+/* The size is sent first. So the letter is read twice, from where it is now. */
+static int measure_letter(program *p, const char *shown)
+{
+    off_t start = ftello(p->letter);
+    uint64_t size = 0;
+    int byte;
+    for (; (byte = next_of_letter(p)) != EOF && size <= UINT32_MAX; size++)
+        if (byte == 0)
+            return bad_words(p, "a message must not hold NUL, and this one does", shown);
+    if (ferror(p->letter) || start < 0 || fseeko(p->letter, start, SEEK_SET) != 0)
+        return bad_words(p, strerror(errno), shown);
+    if (size == 0)
+        return bad_words(p, "it is empty", shown);
+    if (size > UINT32_MAX)
+        return bad_words(p, "4 GB are the limit of IMAP, and this is larger", shown);
+    p->letter_size = p->letter_left = (uint32_t)size;
+    p->letter_before = 0;
+    return 1;
+}
+
+static int take_letter(program *p, char **words)
+{
+    struct stat info;
+    int is_input = strcmp(words[0], "-") == 0;
+    const char *shown = is_input ? "standard input" : words[0];
+    if ((is_input ? fstat(STDIN_FILENO, &info) : stat(words[0], &info)) != 0)
+        return bad_words(p, strerror(errno), shown);
+    if (!S_ISREG(info.st_mode)) /* opening might wait for ever */
+        return bad_words(p, "the size must be known beforehand, so it takes a regular file, and this is none", shown);
+    p->letter = is_input ? stdin : fopen(words[0], "rb");
+    return p->letter != 0 ? measure_letter(p, shown) : bad_words(p, strerror(errno), shown);
+}
+
+/* Text for a search that is not yet in the form that IMAP wants. */
+static int is_text(const char *word)
+{
+    if (word[0] == '"' || word[0] == '(')
+        return 0;
+    for (const char *c = word; *c != 0; c++)
+        if (*c <= ' ' || *c >= 0x7f)
+            return 1;
+    return word[0] == 0;
+}
+
+static int is_ascii(const char *word)
+{
+    while (*word >= ' ' && *word < 0x7f)
+        word++;
+    return *word == 0;
+}
+
+/* One word stands as it is, several with blanks between them. The last one of several may be text of any kind. */
+static int take_criteria(program *p, char **words)
+{
+    size_t used = 0;
+    for (size_t i = 0; words[i] != 0; i++) {
+        size_t length = strlen(words[i]);
+        if (i > 0 && words[i + 1] == 0 && is_text(words[i])) {
+            p->text = words[i];
+            return is_line(p->text) || bad_words(p, not_a_line, p->text);
+        }
+        if (!is_ascii(words[i]))
+            return bad_words(p, "text that is not ASCII must be a word by itself, and the last one", words[i]);
+        if (length == 0 || length + used + 2 > sizeof p->criteria)
+            return bad_words(p, length == 0 ? "a word is empty" : "more than servers take", "");
+        if (i > 0)
+            p->criteria[used++] = ' ';
+        memcpy(p->criteria + used, words[i], length + 1);
+        used += length;
+    }
+    return 1;
+}
+
+/* ---- the sub-commands ----
+
+   Each function carries out one, in the mailbox that is open, and returns 0 or the error. */
+
+static int run_ls(program *p)
+{
+    return imapconnect_list_mailboxes(p->imap, "", p->pattern, print_mailbox, p, 0);
+}
+
+static int run_select(program *p)
+{
+    const imapconnect_selection *s = &p->selection;
+    printf("messages\t%" PRIu32 "\n", s->messages);
+    printf("recent\t%" PRIu32 "\n", s->recent);
+    printf("first-unseen\t%" PRIu32 "\n", s->unseen);
+    printf("uidnext\t%" PRIu32 "\n", s->uidnext);
+    printf("uidvalidity\t%" PRIu32 "\n", s->uidvalidity);
+    printf("flags\t");
+    print_flags(&s->flags);
+    return 0;
+}
+
+static int run_list(program *p)
+{
+    return imapconnect_list_messages(p->imap, IMAPCONNECT_BY_SEQUENCE, 0, 0, print_message, p, 0);
+}
+
+static int run_headers(program *p)
+{
+    return imapconnect_recv_headers(p->imap, p->uid, take_bytes, p, 0);
+}
+
+/* Progress is for people who see nothing else just now. */
+static int run_message(program *p)
+{
+    int code;
+    p->shows_progress = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO) && !p->verbose;
+    code = imapconnect_recv_message(p->imap, p->uid, take_bytes, p, 0);
+    hide_progress(p);
+    return code;
+}
+
+/* It shows what came of it: a server may keep only some flags, and says nothing where there is no such message. */
+static int run_flags(program *p)
+{
+    const int *f = p->flags;
+    int code = imapconnect_set_message_flags(p->imap, p->uid, f[0], f[1], f[2], f[3], f[4], 0);
+    if (code == 0)
+        code = imapconnect_list_messages(p->imap, IMAPCONNECT_BY_UID, p->uid, p->uid, print_message, p, 0);
+    return code != 0 || p->rows > 0 ? code : IMAPCONNECT_E_NO_MESSAGE;
+}
+
+/* Ctrl-C and the like, once: SA_RESETHAND resets the handler. A signal that is ignored stays so. */
+static void on_signals(void (*handler)(int))
+{
+    static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    struct sigaction action, before;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handler;
+    action.sa_flags = (int)SA_RESETHAND;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (sigaction(numbers[i], 0, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, 0);
+}
+
+static volatile sig_atomic_t stop_asked;
+
+/* The second signal does what it does by default. */
+static void ask_to_stop(int number)
+{
+    (void)number;
+    stop_asked = 1;
+}
+
+static int keep_going(void *user)
+{
+    if (stop_asked)
+        imapconnect_idle_stop(((program *)user)->imap);
+    return 0;
+}
+
+static int run_watch(program *p)
+{
+    uint32_t milliseconds = p->watch_seconds > 0 ? p->watch_seconds * 1000 : UINT32_MAX;
+    int code;
+    on_signals(ask_to_stop);
+    do
+        code = imapconnect_idle(p->imap, milliseconds, print_news, p, 0);
+    while (code >= 0 && p->watch_seconds == 0 && !stop_asked && p->write_errno == 0);
+    on_signals(SIG_DFL);
+    return code < 0 ? code : 0;
+}
+
+static int letter_changed(program *p)
+{
+    p->complaint = "the file has changed while it was sent, so that the message was given up";
+    return -1;
+}
+
+/* Fails when the letter is not what it was when it was measured. */
+static int give_bytes(void *user, void *bytes, size_t count)
+{
+    program *p = user;
+    size_t given = 0;
+    while (given < count && p->letter_left > 0) {
+        int byte = next_of_letter(p);
+        if (byte == EOF || byte == 0)
+            return letter_changed(p);
+        ((unsigned char *)bytes)[given++] = (unsigned char)byte;
+        p->letter_left--;
+    }
+    return p->letter_left == 0 && next_of_letter(p) != EOF ? letter_changed(p) : (int)given;
+}
+
+/* Prints the UID, where the server says it. RFC 4315 section 3: APPENDUID, the mailbox's UIDVALIDITY, the UID. */
+static int run_append(program *p)
+{
+    int code = imapconnect_append(p->imap, p->mailbox, 0, 0, p->letter_size, give_bytes, p, 0);
+    const char *said = imapconnect_response_code(p->imap), *last = strrchr(said, ' ');
+    uint32_t uid = last != 0 ? parse_number(last + 1, UINT32_MAX) : 0;
+    if (code == 0 && strncasecmp(said, "APPENDUID ", 10) == 0 && uid != 0)
+        print_uid(p, uid);
+    return code;
+}
+
+static int run_search(program *p)
+{
+    const char *charset = 0;
+    for (const char *c = p->text; c != 0 && *c != 0; c++)
+        if ((unsigned char)*c >= 0x80)
+            charset = "UTF-8";
+    return imapconnect_search(p->imap, p->criteria, p->text, charset, print_uid, p, 0);
+}
+
+static const command commands[] = {
+    {"ls", "[PATTERN]", 0, 1, 0, OPENS_NOTHING, take_pattern, run_ls,
+     "lists mailboxes: name, separator, attributes; in PATTERN * is any text, % any of one level"},
+    {"select", "", 0, 0, 1, OPENS_TO_READ, 0, run_select, "prints the numbers of the mailbox, and changes nothing"},
+    {"list", "", 0, 0, 1, OPENS_TO_READ, 0, run_list,
+     "lists its messages: UID, size, date, flags; line n is message n"},
+    {"headers", "UID", 1, 1, 1, OPENS_TO_READ, take_uid, run_headers,
+     "writes the headers of a message, as the server has them"},
+    {"message", "UID", 1, 1, 1, OPENS_TO_READ, take_uid, run_message,
+     "writes the whole message, as the server has it"},
+    {"flags", "UID +FLAG -FLAG ...", 2, MANY, 1, OPENS_TO_WRITE, take_flags, run_flags,
+     "adds, removes: answered, deleted, draft, flagged, seen; prints the message's line of list"},
+    {"watch", "[SECONDS]", 0, 1, 1, OPENS_TO_READ, take_seconds, run_watch,
+     "waits, and prints exists, expunge, recent, flags with a number; Ctrl-C ends it"},
+    {"append", "FILE", 1, 1, 1, OPENS_NOTHING, take_letter, run_append,
+     "stores a message, LF as CRLF, prints its UID; - is standard input, which must be a file"},
+    {"search", "CRITERIA ...", 1, MANY, 1, OPENS_TO_READ, take_criteria, run_search,
+     "prints UIDs; RFC 3501 section 6.4.4: search unseen subject 'two words'"},
+};
+
+static const command *find_command(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return 0;
+}
+
+/* ---- a limit for the look-up of the name ----
+
+   The platform's look-up cannot be interrupted. With a dead name server it takes longer than the time limit,
+   and the library learns of that only afterwards. The alarm does not wait. */
+
+static const imapconnect_session *watched;
+static char too_late[400];
+
+static void on_alarm(int number)
+{
+    (void)number;
+    if (strcmp(imapconnect_phase(watched), "connecting") == 0) {
+        ssize_t ignored = write(STDERR_FILENO, too_late, strlen(too_late));
+        (void)ignored;
+        _exit(EXIT_FAILED);
+    }
+}
+
+static void limit_look_up(const imapconnect_session *imap, unsigned seconds)
+{
+    struct sigaction action;
+    watched = imap;
+    last_line(too_late, sizeof too_late, IMAPCONNECT_E_CONNECT_TIMEOUT);
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_alarm;
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGALRM, &action, 0);
+    alarm(seconds);
+}
+
+/* ---- IMAP ---- */
+
+static int configure(program *p, imapconnect_session *imap)
+{
+    imapconnect_config config;
+    imapconnect_config_init(&config);
+    config.user = p;
+    config.on_response = on_response;
+    config.keep_going = keep_going;
+    config.ca_path = p->cacerts;
+    config.timeout = p->seconds * 1000;
+    return imapconnect_init(imap, &config);
+}
+
+static int open_session(program *p, imapconnect_session *imap, const char *server)
+{
+    int result;
+    p->quiet = p->secure == IMAPCONNECT_STARTTLS; /* until TLS is up nobody vouches for what comes */
+    limit_look_up(imap, p->seconds);
+    result = imapconnect(imap, server, p->user, p->password, p->verbose ? on_log : 0, 0, p->secure, p->verify);
+    alarm(0);
+    wipe(p->secret, sizeof p->secret);
+    return result < 0 ? result : 0;
+}
+
+/* What a step came to, once its output is written too. */
+static int settle(program *p, const imapconnect_session *imap, int code)
+{
+    int flushed = flush_output(p);
+    if (code == 0)
+        code = flushed;
+    if (code != 0)
+        remember(p, imap, code);
+    return code;
+}
+
+static int run_command(program *p, imapconnect_session *imap)
+{
+    int code = 0;
+    p->imap = imap;
+    if (p->command->opening == OPENS_TO_READ)
+        code = imapconnect_examine_mailbox(imap, p->mailbox, &p->selection, 0);
+    if (p->command->opening == OPENS_TO_WRITE)
+        code = imapconnect_select_mailbox(imap, p->mailbox, &p->selection, 0);
+    return code == 0 ? p->command->run(p) : code;
+}
+
+/* After NO or BAD there is a session to log out of. After any other error nothing more is sent. */
+static int can_log_out(const program *p, const imapconnect_session *imap, int code)
+{
+    if (p->command != 0)
+        return imapconnect_is_open(imap) && !imapconnect_code_is_fatal(code);
+    return code == 0 || code == IMAPCONNECT_E_NO || code == IMAPCONNECT_E_BAD;
+}
+
+static void run(program *p, imapconnect_session *imap, const char *server, char **words)
+{
+    int code = settle(p, imap, open_session(p, imap, server));
+    if (code == 0 && p->command != 0)
+        code = settle(p, imap, run_command(p, imap));
+    for (; code == 0 && p->command == 0 && *words != 0; words++)
+        code = settle(p, imap, imapconnect_command(imap, *words, 0));
+    if (can_log_out(p, imap, code)) {
+        p->quiet = 1;
+        settle(p, imap, imapconnect_disconnect(imap, 0));
+    }
+    imapconnect_close(imap);
+}
+
 /* ---- the command line ---- */
 
 typedef struct option {
@@ -83,8 +840,9 @@ typedef struct option {
 } option;
 
 static const option options[] = {
-    {'u', 1, "user"},    {'p', 1, "password"}, {'s', 1, "secure"}, {'k', 0, "no-verify"}, {'C', 1, "cacerts"},
-    {'t', 1, "timeout"}, {'v', 0, "verbose"},  {'h', 0, "help"},   {256, 0, "version"}, /* it has no letter */
+    {'u', 1, "user"},    {'p', 1, "password"}, {'s', 1, "secure"},  {'k', 0, "no-verify"},
+    {'C', 1, "cacerts"}, {'m', 1, "mailbox"},  {'t', 1, "timeout"}, {'v', 0, "verbose"},
+    {'h', 0, "help"},    {256, 0, "version"}, /* it has no letter */
 };
 
 /* The option with this letter, or with this name of `length` bytes; 0 when there is none. */
@@ -106,15 +864,6 @@ static int parse_mode(const char *text)
     return -1;
 }
 
-/* A whole number of seconds, from 1; 0 for any other text. */
-static unsigned parse_seconds(const char *text)
-{
-    unsigned seconds = 0;
-    for (; *text >= '0' && *text <= '9' && seconds <= MAX_SECONDS; text++)
-        seconds = seconds * 10 + (unsigned)(*text - '0');
-    return *text == 0 && seconds <= MAX_SECONDS ? seconds : 0;
-}
-
 /* Moves it out of argv, so that ps shows it for a short time only. One that is cut here is still too long for
    the library, which says so. */
 static const char *take_password(program *p, char *text)
@@ -126,10 +875,14 @@ static const char *take_password(program *p, char *text)
     return p->secret;
 }
 
-static void print_and_exit(program *p, const char *first, const char *second)
+static void print_help(void)
 {
-    printf("%s%s", first, second);
-    exit(flush_output(p) == 0 ? EXIT_SUCCESS : EXIT_FAILED);
+    printf("%s%s\nA SUB-COMMAND is one of these; anything else is a COMMAND, sent as it stands.\n", usage_line,
+           usage_options);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        const command *c = &commands[i];
+        printf("  %s %-*s %s\n", c->name, (int)(HELP_COLUMN - strlen(c->name)), c->usage, c->help);
+    }
 }
 
 /* Returns 0 when the value is none of its kind. */
@@ -150,17 +903,20 @@ static int set_option(program *p, int letter, char *value)
     case 'C':
         p->cacerts = value;
         return 1;
+    case 'm':
+        p->mailbox = value;
+        return 1;
     case 't':
-        return (p->seconds = parse_seconds(value)) > 0;
+        return (p->seconds = parse_number(value, MAX_SECONDS)) > 0;
     case 'v':
         p->verbose = 1;
         return 1;
     case 'h':
-        print_and_exit(p, usage_line, usage_options);
-        return 1;
+        print_help();
+        exit(flush_output(p) == 0 ? EXIT_SUCCESS : EXIT_FAILED);
     default:
-        print_and_exit(p, "imapconnect " IMAPCONNECT_VERSION, "\n");
-        return 1;
+        puts("imapconnect " IMAPCONNECT_VERSION);
+        exit(flush_output(p) == 0 ? EXIT_SUCCESS : EXIT_FAILED);
     }
 }
 
@@ -222,29 +978,39 @@ static char **parse_command_line(program *p, char **next)
     return *next != 0 ? next : 0;
 }
 
+/* The first word behind SERVER, when it is one of ours, and those behind it. */
+static int choose_command(program *p, char **words)
+{
+    unsigned count = 0;
+    p->command = words[0] != 0 ? find_command(words[0]) : 0;
+    if (p->mailbox != 0 && (p->command == 0 || !p->command->mailbox))
+        return bad_usage("nothing behind SERVER takes a mailbox", "", 0);
+    if (p->mailbox == 0)
+        p->mailbox = "INBOX";
+    if (!is_name(p->mailbox))
+        return bad_usage("the mailbox is ", not_a_line, strlen(not_a_line));
+    if (p->command == 0)
+        return 1;
+    while (words[1 + count] != 0)
+        count++;
+    if (count < p->command->least)
+        return bad_words(p, "something is missing behind it", "");
+    if (count > p->command->most)
+        return bad_words(p, "too many words", words[1 + p->command->most]);
+    return p->command->take == 0 || p->command->take(p, words + 1);
+}
+
 /* ---- the password ---- */
 
 static int terminal = -1;
 static struct termios terminal_before;
 
-/* On Ctrl-C and the like: the terminal as it was, then what the signal does by default. SA_RESETHAND has
-   reset the handler, and the signal raised here arrives when this function returns. */
+/* On Ctrl-C and the like: the terminal as it was, then what the signal does by default. The signal raised here arrives
+   when this function returns. */
 static void restore_terminal(int number)
 {
     tcsetattr(terminal, TCSANOW, &terminal_before);
     raise(number);
-}
-
-static void on_signals(void (*handler)(int))
-{
-    static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-    struct sigaction action, before;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = handler;
-    action.sa_flags = (int)SA_RESETHAND;
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        if (sigaction(numbers[i], 0, &before) == 0 && before.sa_handler != SIG_IGN)
-            sigaction(numbers[i], &action, 0);
 }
 
 /* Reads a line with echo off, and with Ctrl-Z off too: it would leave a silent terminal to the shell. */
@@ -298,195 +1064,16 @@ static int find_credentials(program *p)
     return p->password != 0 || bad_usage("no password, and no terminal to ask for it", "", 0);
 }
 
-/* ---- what is written out ---- */
-
-/* A program may be started with standard output closed. The next file that is opened would get its number:
-   the socket, and responses would go to the server. Read-only, so that writing fails as it should. */
-static void occupy_standard_files(void)
-{
-    int file;
-    do
-        file = open("/dev/null", O_RDONLY);
-    while (file >= 0 && file <= STDERR_FILENO);
-    if (file >= 0)
-        close(file);
-}
-
-/* Every byte of every response comes by here. A line end becomes LF; a literal stays as it is. */
-static int on_response(void *user, int event, const char *bytes, size_t count)
-{
-    program *p = user;
-    if (event == IMAPCONNECT_RESTART)
-        p->quiet = 0;
-    if (p->quiet || event == IMAPCONNECT_RESTART || event == IMAPCONNECT_LITERAL_END)
-        return 0;
-    if (event == IMAPCONNECT_LINE_END || event == IMAPCONNECT_LITERAL_BEGIN) {
-        bytes = "\n";
-        count = 1;
-    }
-    if (count > 0)
-        p->line_open = bytes[count - 1] != '\n';
-    if (fwrite(bytes, 1, count, stdout) == count)
-        return 0;
-    p->write_errno = errno;
-    return 1; /* cancels the session: IMAPCONNECT_E_CANCELLED */
-}
-
-static int on_log(void *user, int direction, const char *bytes, size_t count)
-{
-    program *p = user;
-    if (!p->log_open)
-        fputs(direction & IMAPCONNECT_LOG_SENT       ? "C: "
-              : direction & IMAPCONNECT_LOG_RECEIVED ? "S: "
-                                                     : "*: ",
-              stderr);
-    fwrite(bytes, 1, count, stderr);
-    p->log_open = (direction & IMAPCONNECT_LOG_MORE) != 0;
-    if (!p->log_open)
-        fputc('\n', stderr);
-    return 0;
-}
-
-/* Bytes from the server must not steer the terminal: copies printable ASCII, and any other byte as \xNN. */
-static void escape(char *out, size_t size, const char *text)
-{
-    size_t used = 0;
-    for (; *text != 0 && used + 5 <= size; text++)
-        if (*text >= 0x20 && *text < 0x7f)
-            out[used++] = *text;
-        else
-            used += (size_t)snprintf(out + used, size - used, "\\x%02X", (unsigned)(unsigned char)*text);
-    out[used] = 0;
-}
-
-/* Keeps the first failure, and what there is to say about it while the session still knows. */
-static void remember(program *p, const imapconnect_session *imap, int code)
-{
-    const char *answer = imapconnect_answer(imap), *response_code = imapconnect_response_code(imap);
-    int vouched_for = imapconnect_is_encrypted(imap) && p->verify;
-    char words[IMAPCONNECT_CODE_SIZE + IMAPCONNECT_TEXT_SIZE + 80] = "";
-    if (p->failure != 0)
-        return;
-    p->failure = code;
-    if (p->write_errno != 0)
-        snprintf(words, sizeof words, "cannot write standard output: %s", strerror(p->write_errno));
-    else if (answer[0] == 'N' || answer[0] == 'B') /* NO, BAD, BYE */
-        snprintf(words, sizeof words, "%s: %s%s%s%s %s",
-                 vouched_for ? "the server said" : "the server, or someone on the way, said", answer,
-                 response_code[0] ? " [" : "", response_code, response_code[0] ? "]" : "",
-                 imapconnect_server_text(imap));
-    escape(p->said, sizeof p->said, words);
-}
-
-static void last_line(char *line, size_t size, int code)
-{
-    snprintf(line, size, "imapconnect: %s (%d): %s\n", imapconnect_code_name(code), code, imapconnect_strerror(code));
-}
-
-/* Returns the exit status. */
-static int report(const program *p)
-{
-    char line[400];
-    if (p->failure == 0)
-        return EXIT_SUCCESS;
-    if (p->log_open || p->line_open) /* both may go to one terminal */
-        fputc('\n', stderr);
-    if (p->said[0] != 0)
-        fprintf(stderr, "imapconnect: %s\n", p->said);
-    last_line(line, sizeof line, p->failure);
-    fputs(line, stderr);
-    return EXIT_FAILED;
-}
-
-/* ---- a limit for the look-up of the name ----
-
-   The platform's look-up cannot be interrupted. With a dead name server it takes longer than the time limit,
-   and the library learns of that only afterwards. The alarm does not wait. */
-
-static const imapconnect_session *watched;
-static char too_late[400];
-
-static void on_alarm(int number)
-{
-    (void)number;
-    if (strcmp(imapconnect_phase(watched), "connecting") == 0) {
-        ssize_t ignored = write(STDERR_FILENO, too_late, strlen(too_late));
-        (void)ignored;
-        _exit(EXIT_FAILED);
-    }
-}
-
-static void watch(const imapconnect_session *imap, unsigned seconds)
-{
-    struct sigaction action;
-    watched = imap;
-    last_line(too_late, sizeof too_late, IMAPCONNECT_E_CONNECT_TIMEOUT);
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_alarm;
-    action.sa_flags = SA_RESTART;
-    sigaction(SIGALRM, &action, 0);
-    alarm(seconds);
-}
-
-/* ---- IMAP ---- */
-
-static int configure(program *p, imapconnect_session *imap)
-{
-    imapconnect_config config;
-    imapconnect_config_init(&config);
-    config.user = p;
-    config.on_response = on_response;
-    config.ca_path = p->cacerts;
-    config.timeout = p->seconds * 1000;
-    return imapconnect_init(imap, &config);
-}
-
-static int open_session(program *p, imapconnect_session *imap, const char *server)
-{
-    int result;
-    p->quiet = p->secure == IMAPCONNECT_STARTTLS; /* until TLS is up nobody vouches for what comes */
-    watch(imap, p->seconds);
-    result = imapconnect(imap, server, p->user, p->password, p->verbose ? on_log : 0, 0, p->secure, p->verify);
-    alarm(0);
-    wipe(p->secret, sizeof p->secret);
-    return result < 0 ? result : 0;
-}
-
-/* What a step came to, once its output is written too. */
-static int settle(program *p, const imapconnect_session *imap, int code)
-{
-    int flushed = flush_output(p);
-    if (code == 0)
-        code = flushed;
-    if (code != 0)
-        remember(p, imap, code);
-    return code;
-}
-
-/* After NO or BAD to a command there is a session to log out of. After any other error nothing more is sent.
- */
-static void run(program *p, imapconnect_session *imap, const char *server, char **commands)
-{
-    int code = settle(p, imap, open_session(p, imap, server));
-    for (; code == 0 && *commands != 0; commands++)
-        code = settle(p, imap, imapconnect_command(imap, *commands, 0));
-    if (code == 0 || code == IMAPCONNECT_E_NO || code == IMAPCONNECT_E_BAD) {
-        p->quiet = 1;
-        settle(p, imap, imapconnect_disconnect(imap, 0));
-    }
-    imapconnect_close(imap);
-}
-
 int main(int argc, char **argv)
 {
-    static program p = {.secure = IMAPCONNECT_TLS, .verify = IMAPCONNECT_VERIFY, .seconds = 60};
+    static program p = {.secure = IMAPCONNECT_TLS, .verify = IMAPCONNECT_VERIFY, .seconds = 60, .percent = -1};
     static imapconnect_session imap;
     char **operands;
 
     occupy_standard_files();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is reported like any other error of writing */
     operands = parse_command_line(&p, argc > 0 ? argv + 1 : argv);
-    if (operands == 0 || !find_credentials(&p))
+    if (operands == 0 || !choose_command(&p, operands + 1) || !find_credentials(&p))
         return EXIT_USAGE;
     p.failure = configure(&p, &imap);
     if (p.failure == 0)
