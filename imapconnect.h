@@ -65,6 +65,7 @@
       IMAPCONNECT_API             * what stands before each function instead of `extern`
       IMAPCONNECT_CONFIG_H        * a header of yours with these options, included first
       IMAPCONNECT_READ_SIZE       * the read buffer in the session, 440 bytes; 16384 is faster for messages
+      IMAPCONNECT_WRITE_SIZE      * the write buffer in the session, 512 bytes; a name in a row of LIST must fit
       IMAPCONNECT_LOG_SIZE        * the log line in the session, 64 bytes
       IMAPCONNECT_NO_TLS            no wolfSSL at all: `secure` must be 0, and there is no CRAM-MD5 either
       IMAPCONNECT_NO_SOCKETS        no sockets and no clock: set config.transport and config.clock
@@ -109,7 +110,7 @@
    imapconnect_close().
 
    Limits. User name and password 255 bytes each, host 253; before the login 128 KB and 1,024 lines a reply; the
-   name of a mailbox in a row of LIST about 400 bytes.
+   name of a mailbox in a row of LIST some 380 bytes.
    No session resumption, no proxy, no Winsock yet. IMAP4rev1 only. */
 
 /* ---- Part II: declarations ------------------------------------------------------------------------- */
@@ -149,7 +150,7 @@
 #endif
 #endif
 
-/* Limits. The first two are part of imapconnect_session: set them alike in every file of a program. When two
+/* Limits. The first three are part of imapconnect_session: set them alike in every file of a program. When two
    files disagree, imapconnect_init() returns IMAPCONNECT_E_LAYOUT and nothing is opened. */
 
 #ifndef IMAPCONNECT_READ_SIZE
@@ -158,7 +159,9 @@
 #ifndef IMAPCONNECT_LOG_SIZE
 #define IMAPCONNECT_LOG_SIZE 64 /* a log line longer than this comes in pieces, 16 to 255 */
 #endif
-#define IMAPCONNECT_WRITE_SIZE   512 /* the transmit buffer; also holds a CRAM-MD5 challenge, RFC 2195 */
+#ifndef IMAPCONNECT_WRITE_SIZE
+#define IMAPCONNECT_WRITE_SIZE 512 /* the transmit buffer; also holds a challenge, or a row, 512 to 65535 */
+#endif
 #define IMAPCONNECT_MAX_ARGUMENT 255 /* bytes of a user name or a password */
 #define IMAPCONNECT_MAX_HOST     253 /* bytes of a host name, RFC 1035 section 2.3.4 */
 #define IMAPCONNECT_TEXT_SIZE    80  /* what is kept of the text of the server's last answer */
@@ -475,7 +478,8 @@ typedef int (*imapconnect_source)(void *user, void *bytes, size_t count);
 #define IMAPCONNECT_NEWS_RECENT  3 /* `number` messages are recent */
 #define IMAPCONNECT_NEWS_FLAGS   4 /* the flags of message `number` have changed */
 
-/* Hears the news. Return 0 to wait for more; anything else ends the wait, and the session goes on. */
+/* Hears the news. Return 0 to wait for more; anything else ends the wait, and the session goes on. What the server says
+   until the wait has ended is told, too, so that no EXPUNGE is missed. */
 typedef int (*imapconnect_on_news)(void *user, int what, uint32_t number);
 
 /* Collectors, for who wants all rows in an array: an imapconnect_on_message and an imapconnect_on_mailbox, whose
@@ -595,7 +599,7 @@ typedef struct imapconnect_reader { /* room >>responses: what the line has said 
     uint16_t challenge;             /* bytes decoded */
     uint16_t found;                 /* capability atoms, or permanent flags, of this line so far */
     uint16_t listed;                /* the same once the list is known to be whole */
-    uint32_t base64_bits;
+    uint32_t number;                /* in front of the response's name; of base64, the bits of the group */
     imapconnect_lexer lexer;
     char tag[IMAPCONNECT_TAG_SIZE]; /* of the command outstanding, "" for none */
     char code[IMAPCONNECT_CODE_SIZE];
@@ -610,8 +614,8 @@ typedef struct imapconnect_row { /* room >>rows: a row of a listing, while it ar
         imapconnect_selection selection;
         imapconnect_status status;
     } is;
-    uint32_t number;  /* in front of the response's name */
     uint32_t count;   /* of the whole reply: rows, or bytes of a message */
+    uint32_t sum;     /* of the whole reply: of the rows' sequence numbers */
     uint8_t finished; /* of the whole reply: what was asked for has come */
     uint8_t has;      /* columns of this row that came, a bit each */
     uint8_t flags;    /* system flags that came, the same */
@@ -646,6 +650,7 @@ typedef struct imapconnect_writer { /* room >>commands: a line and its arguments
     uint8_t open;                   /* the kind of the present argument; 0 between two */
     uint8_t literal;                /* it goes as a literal */
     uint8_t waiting;                /* for the "+" before the literal */
+    uint8_t pushed;                 /* a literal leaves without that "+" */
     uint8_t secret;                 /* `out` holds a secret: wipe it once sent */
     uint8_t borrowed;               /* `out` holds rows of the reply */
     imapconnect_utf7 utf7;
@@ -823,7 +828,7 @@ IMAPCONNECT_API int imapconnect_noop(imapconnect_session *session, imapconnect_l
 
    text        one line, which stays the caller's and unchanged until the call has ended. Refused before a byte is
                sent: CR or LF in it, an empty one, a leading space (IMAPCONNECT_E_VALUE); LOGIN, AUTHENTICATE,
-               UNAUTHENTICATE, STARTTLS, COMPRESS, LOGOUT, IDLE (IMAPCONNECT_E_USE_FUNCTION); one that ends in {n}, {n+} or ~{n}
+               UNAUTHENTICATE, STARTTLS, COMPRESS, LOGOUT, IDLE, ENABLE (IMAPCONNECT_E_USE_FUNCTION); one that ends in {n}, {n+} or ~{n}
                (IMAPCONNECT_E_LITERAL). The session goes on after these
    responses   as everywhere; literals come through config.on_response
 
@@ -874,8 +879,8 @@ IMAPCONNECT_API int imapconnect_id(imapconnect_session *session, const char *nam
                                    imapconnect_list *responses);
 
 /* Switches extensions on, "UTF8=ACCEPT" say: space between several, printable ASCII. Once the server has answered that
-   UTF8=ACCEPT is on, mailbox names travel as UTF-8. IMAP4rev2 is refused here (IMAPCONNECT_E_VALUE), since it changes
-   the language. IMAPCONNECT_E_NO or _BAD when refused. RFC 5161, RFC 6855. */
+   UTF8=ACCEPT is on, mailbox names travel as UTF-8. IMAP4rev2, QRESYNC and UIDONLY are refused here
+   (IMAPCONNECT_E_VALUE), since they change the language. IMAPCONNECT_E_NO or _BAD when refused. RFC 5161, RFC 6855. */
 IMAPCONNECT_API int imapconnect_enable(imapconnect_session *session, const char *extensions,
                                        imapconnect_list *responses);
 
@@ -888,7 +893,8 @@ IMAPCONNECT_API int imapconnect_enable(imapconnect_session *session, const char 
                row with the separator
    on_mailbox  takes the rows; without it IMAPCONNECT_E_NO_LIST
 
-   IMAPCONNECT_E_LIST when refused. A name of more than about 400 bytes is IMAPCONNECT_E_FIELD_LENGTH.
+   IMAPCONNECT_E_LIST when refused. A name of more than some 380 bytes on the wire is IMAPCONNECT_E_FIELD_LENGTH, unless
+   IMAPCONNECT_WRITE_SIZE is larger.
    Section 6.3.8. */
 IMAPCONNECT_API int imapconnect_list_mailboxes(imapconnect_session *session, const char *reference,
                                                const char *pattern, imapconnect_on_mailbox on_mailbox, void *user,
@@ -1043,7 +1049,8 @@ IMAPCONNECT_API int imapconnect_append(imapconnect_session *session, const char 
    milliseconds   the longest wait; 0 only looks; 0xffffffff is 49 days
    on_news        hears what happens; 0 ends the wait with the first news
 
-   Returns 1 when there was news, 0 when not; the session is ready for the next command. IMAPCONNECT_E_NO or _BAD when
+   News that comes with the reply to another command is told by that command's response list, and not again here: look at
+   the mailbox before you wait. Returns 1 when there was news, 0 when not; the session is ready for the next command. IMAPCONNECT_E_NO or _BAD when
    refused. In a non-blocking session it stays PENDING while it waits. RFC 2177. */
 IMAPCONNECT_API int imapconnect_idle(imapconnect_session *session, uint32_t milliseconds, imapconnect_on_news on_news,
                                      void *user, imapconnect_list *responses);
@@ -1093,7 +1100,7 @@ IMAPCONNECT_API const char *imapconnect_response_code(const imapconnect_session 
 IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *session);
 
 /* How far the session came: "closed", "connecting", "handshake", "greeting", "capability", "starttls",
-   "authenticate", "login", "ready", "command", "logout". After an error, where it was then. Static. */
+   "authenticate", "login", "ready", "command", "idle", "logout". After an error, where it was then. Static. */
 IMAPCONNECT_API const char *imapconnect_phase(const imapconnect_session *session);
 
 /* The number below the error, for a log: wolfSSL's own, or the system's errno; 0 when there is none. */
@@ -1161,6 +1168,9 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 
 #if IMAPCONNECT_READ_SIZE < 64 || IMAPCONNECT_READ_SIZE > 65535
 #error "imapconnect.h: IMAPCONNECT_READ_SIZE must be 64 to 65535."
+#endif
+#if IMAPCONNECT_WRITE_SIZE < 512 || IMAPCONNECT_WRITE_SIZE > 65535
+#error "imapconnect.h: IMAPCONNECT_WRITE_SIZE must be 512 to 65535."
 #endif
 #if IMAPCONNECT_LOG_SIZE < 16 || IMAPCONNECT_LOG_SIZE > 255
 #error "imapconnect.h: IMAPCONNECT_LOG_SIZE must be 16 to 255."
@@ -1748,8 +1758,15 @@ static size_t imc_names_put(char *out, uint32_t c)
 typedef struct imc_utf7_reader {
     const char *at;
     const char *end;
-    char *out; /* behind what is written; it never passes `at`, see imc_list_decode() */
+    char *out; /* 0: only to see whether it can be done */
+    size_t used;
 } imc_utf7_reader;
+
+static void imc_names_write(imc_utf7_reader *r, uint32_t c)
+{
+    char spare[4];
+    r->used += imc_names_put(r->out != 0 ? r->out + r->used : spare, c);
+}
 
 /* What stands between "&" and "-". Returns 0 when it is not what our own writer would have written. */
 static int imc_names_decode_shifted(imc_utf7_reader *r)
@@ -1780,13 +1797,13 @@ static int imc_names_decode_shifted(imc_utf7_reader *r)
         if (high != 0)
             unit += ((high - 0xd7c0) << 10) - 0xdc00;
         high = 0;
-        r->out += imc_names_put(r->out, unit);
+        imc_names_write(r, unit);
     }
     return r->at++ < r->end && units != 0 && high == 0 && count < 6 && bits == 0;
 }
 
-/* Modified UTF-7 into UTF-8, of which there may be one byte in eight more. Returns how many bytes, or 0 when the name
-   is not canonical: then it could not be found again under the UTF-8 that it seems to be. */
+/* Modified UTF-7 into UTF-8, of which there may be one byte in eight more; `out` may be 0. Returns how many bytes, or 0
+   when the name is not canonical: then it could not be found again under the UTF-8 that it seems to be. */
 static size_t imc_names_decode(const char *text, size_t count, char *out)
 {
     imc_utf7_reader r;
@@ -1794,6 +1811,7 @@ static size_t imc_names_decode(const char *text, size_t count, char *out)
     r.at = text;
     r.end = text + count;
     r.out = out;
+    r.used = 0;
     while (r.at < r.end) {
         char c = *r.at++;
         if (!imc_names_is_plain((unsigned char)c))
@@ -1806,10 +1824,10 @@ static size_t imc_names_decode(const char *text, size_t count, char *out)
         }
         if (c == '&' && r.at++ == r.end)
             return 0;
-        *r.out++ = c;
+        imc_names_write(&r, (unsigned char)c);
         shifted = 0;
     }
-    return (size_t)(r.out - out);
+    return r.used;
 }
 
 #endif
@@ -2017,7 +2035,7 @@ static int imc_lexer_quoted(imapconnect_lexer *lexer, const char **at, const cha
     const char *next = *at;
     if (lexer->quoted == IMC_ESCAPED) {
         lexer->quoted = IMC_QUOTED;
-        return imc_lexer_piece(at, next + (*next != '\n' && *next != '\0'), piece);
+        return imc_lexer_piece(at, next + (*next == '"' || *next == '\\'), piece);
     }
     while (next < end && *next != '"' && *next != '\\' && *next != '\r' && *next != '\n' && *next != '\0')
         next++;
@@ -2294,15 +2312,18 @@ enum imc_take {
     IMC_TAKE_NEWS   /* EXISTS, EXPUNGE, RECENT, or flags: `code` of imc_engine_news() */
 };
 
+#define IMC_ASKS     1 /* the capabilities must be known before */
+#define IMC_ENDS     2 /* LOGOUT */
+#define IMC_SELECTS  4 /* no mailbox is open until it has succeeded */
+#define IMC_EXAMINES 8 /* the mailbox is read-only, whatever the server says */
+
 /* A command of the time after the login. */
 struct imc_command {
     const char *reads; /* the response whose values it takes, or 0 */
     void (*take)(imapconnect_engine *engine, int what, const imc_slice *piece);
     void (*next)(imapconnect_engine *engine); /* what comes behind the tagged OK, or a wait; 0: the end of the call */
-    int16_t no;                               /* the code for a tagged NO ... */
-    int16_t bad;                              /* ... and for BAD */
-    uint8_t asks;                             /* the capabilities must be known */
-    uint8_t ends;                             /* LOGOUT */
+    int16_t refused; /* the code for a tagged NO or BAD; IMAPCONNECT_E_NO for both of those */
+    uint8_t traits;  /* IMC_ASKS, ... */
 };
 
 #ifndef IMAPCONNECT_NO_COMMANDS
@@ -2346,27 +2367,64 @@ static int imc_rows_is(imapconnect_engine *engine, const char *word)
     return imc_bytes_same(imc_rows_text(engine), engine->writer.out.in.row.length, word);
 }
 
+#if !defined(IMAPCONNECT_NO_MAILBOXES) || !defined(IMAPCONNECT_NO_MESSAGES)
+
+/* Which of these words the present value is, from 1; 0 for none of them. */
+static uint8_t imc_rows_word(imapconnect_engine *engine, const char *const *words, uint8_t count)
+{
+    uint8_t i;
+    for (i = 0; i < count; i++)
+        if (imc_rows_is(engine, words[i]))
+            return (uint8_t)(i + 1);
+    return 0;
+}
+
+#endif
 #if !defined(IMAPCONNECT_NO_MAILBOXES) || !defined(IMAPCONNECT_NO_MESSAGES) || !defined(IMAPCONNECT_NO_SEARCH)
+
 /* The present value as a number; where it is none, the reply is not IMAP. */
 static uint32_t imc_rows_number(imapconnect_engine *engine)
 {
+    const imapconnect_row *row = &engine->writer.out.in.row;
     uint32_t number = 0;
-    if (!imc_bytes_number(imc_rows_text(engine), engine->writer.out.in.row.length, &number))
+    if (row->string || !imc_bytes_number(imc_rows_text(engine), row->length, &number))
         imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
     return number;
 }
 #endif
 
-/* Does the command want this response's values? The line must have begun after the command had left. FETCH alone has a
-   number in front. */
-static int imc_rows_begin(imapconnect_engine *engine, uint32_t number)
+#if !defined(IMAPCONNECT_NO_MESSAGES) || !defined(IMAPCONNECT_NO_SEARCH)
+
+/* The same as a UID, which is never 0: section 9, uniqueid. */
+static uint32_t imc_rows_uid(imapconnect_engine *engine)
+{
+    uint32_t uid = imc_rows_number(engine);
+    if (uid == 0)
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    return uid;
+}
+
+#endif
+#ifndef IMAPCONNECT_NO_MESSAGES
+
+/* A row of FETCH is one list of pairs, and nothing behind it: what stands there was part of a literal that is longer
+   than its number. Returns 0 when it is not so. */
+static int imc_rows_are_pairs(const imapconnect_engine *engine)
+{
+    const imapconnect_row *row = &engine->writer.out.in.row;
+    return row->field[0] == 1 && row->field[1] % 2 == 0;
+}
+
+#endif
+
+/* Does the command want this response's values? The line must have begun after the command had left. */
+static int imc_rows_begin(imapconnect_engine *engine)
 {
     const imapconnect_lexer *lexer = &engine->reader.lexer;
     const struct imc_command *command = engine->command;
     if (engine->reader.early || command == 0 || command->reads == 0 ||
         !imc_bytes_same(lexer->word, lexer->length, command->reads))
         return 0;
-    engine->writer.out.in.row.number = number;
     engine->reader.collects = 1;
     return 1;
 }
@@ -2395,7 +2453,7 @@ static void imc_rows_bytes(imapconnect_engine *engine, const imc_slice *piece)
         engine->command->take(engine, IMC_TAKE_BYTES, piece);
         return;
     }
-    if (row->number != 0 && row->depth == 1 && row->field[1] % 2 == 0 && !row->string &&
+    if (engine->reader.number != 0 && row->depth == 1 && row->field[1] % 2 == 0 && !row->string &&
         piece->bytes[piece->count - 1] == '[')
         engine->reader.lexer.quoted = IMC_IN_SECTION; /* BODY[, of which what follows is a part: section 7.4.2 */
     row->cut |= piece->count > room;
@@ -2403,14 +2461,13 @@ static void imc_rows_bytes(imapconnect_engine *engine, const imc_slice *piece)
     row->length = (uint16_t)(row->length + imc_bytes_least(piece->count, room));
 }
 
-/* The value that was open is whole. Whoever sends what was asked for may take its time. */
+/* The value that was open is whole. */
 static void imc_rows_close(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     if (!row->open)
         return;
     row->open = 0;
-    engine->progress = 1;
     engine->command->take(engine, IMC_TAKE_VALUE, 0);
     imc_rows_count(row);
 }
@@ -2419,8 +2476,8 @@ static void imc_rows_close(imapconnect_engine *engine)
 static int imc_rows_nest(imapconnect_row *row, int token)
 {
     if (token == IMC_OPEN) {
-        if (row->depth == 255)
-            return 0;
+        if (row->depth == 255 || row->streams)
+            return 0; /* a body is no list */
         if (++row->depth < sizeof row->field)
             row->field[row->depth] = 0;
         return 1;
@@ -2581,7 +2638,7 @@ enum imc_base64 { IMC_BASE64_GOOD, IMC_BASE64_TOO_LONG, IMC_BASE64_BAD };
 /* The last group of four is complete: its bits into bytes. Those that padding leaves over must be zero. */
 static void imc_base64_group(imapconnect_reader *reader, char *out)
 {
-    uint32_t bits = reader->base64_bits;
+    uint32_t bits = reader->number;
     unsigned bytes = 3u - reader->base64_padding, i;
     if (bits & ((1u << (8 * reader->base64_padding)) - 1u))
         reader->base64_bad = IMC_BASE64_BAD;
@@ -2591,7 +2648,7 @@ static void imc_base64_group(imapconnect_reader *reader, char *out)
         else
             out[reader->challenge++] = (char)(bits >> (16 - 8 * i));
     }
-    reader->base64_bits = 0;
+    reader->number = 0;
     reader->base64_count = 0;
 }
 
@@ -2608,7 +2665,7 @@ static void imc_base64_take(imapconnect_reader *reader, const char *bytes, size_
             reader->base64_bad = IMC_BASE64_BAD;
             return;
         }
-        reader->base64_bits = reader->base64_bits << 6 | (uint32_t)value;
+        reader->number = reader->number << 6 | (uint32_t)value;
         if (++reader->base64_count == 4)
             imc_base64_group(reader, out);
     }
@@ -2776,7 +2833,7 @@ static int imc_responses_first(imapconnect_reader *reader)
         reader->lexer.mode = IMC_TEXT;
         reader->text_position = reader->wants_base64 ? IMC_TEXT_BASE64_SPACE : IMC_TEXT_IGNORED;
         reader->challenge = 0;
-        reader->base64_bits = 0;
+        reader->number = 0;
         reader->base64_count = reader->base64_padding = reader->base64_bad = 0;
         return IMC_SAW_NOTHING;
     }
@@ -2794,9 +2851,11 @@ static int imc_responses_data(imapconnect_engine *engine, int saw)
     imapconnect_reader *reader = &engine->reader;
     reader->saw = (uint8_t)saw;
     reader->position = IMC_AT_REST;
+    if (saw != IMC_SAW_DATA && saw != IMC_SAW_FETCH)
+        return IMC_SAW_NOTHING; /* nothing stands behind EXISTS, EXPUNGE, RECENT */
     reader->lexer.mode = IMC_DATA;
 #ifndef IMAPCONNECT_NO_COMMANDS
-    if (imc_rows_begin(engine, saw == IMC_SAW_DATA ? 0 : reader->lexer.number))
+    if (imc_rows_begin(engine))
         reader->lexer.mode = IMC_VALUES;
 #endif
     return IMC_SAW_NOTHING;
@@ -2829,10 +2888,11 @@ static int imc_responses_second(imapconnect_engine *engine)
         reader->position = IMC_AT_ATOMS;
         return IMC_SAW_NOTHING;
     }
+    reader->number = 0;
     if (!imc_bytes_is_digit(lexer->word[0]))
         return imc_responses_data(engine, IMC_SAW_DATA);
     reader->position = IMC_AT_SECOND_SPACE;
-    return imc_bytes_number(lexer->word, lexer->length, &lexer->number) ? IMC_SAW_NOTHING : IMC_SAW_GARBAGE;
+    return imc_bytes_number(lexer->word, lexer->length, &reader->number) ? IMC_SAW_NOTHING : IMC_SAW_GARBAGE;
 }
 
 /* The name behind a number. */
@@ -2939,7 +2999,7 @@ static int imc_responses_next(imapconnect_engine *engine, const char **at, const
             imc_stream_line(engine, raw, *at);
             imc_stream_literal_begin(engine);
             raw = *at;
-        } else if (token == IMC_MORE || token == IMC_LINE_END || saw != IMC_SAW_NOTHING) {
+        } else if (token == IMC_MORE || token == IMC_LINE_END || saw != IMC_SAW_NOTHING || engine->error != 0) {
             imc_stream_line(engine, raw, *at);
             raw = *at;
         }
@@ -2947,7 +3007,7 @@ static int imc_responses_next(imapconnect_engine *engine, const char **at, const
             imc_stream_line_end(engine);
             saw = imc_responses_end_line(reader);
         }
-        if (token == IMC_MORE || saw != IMC_SAW_NOTHING)
+        if (token == IMC_MORE || saw != IMC_SAW_NOTHING || engine->error != 0)
             return saw;
     }
 }
@@ -3050,6 +3110,7 @@ static void imc_commands_open_literal(imapconnect_engine *engine, size_t count)
     imc_commands_line_end(engine);
     writer->literal = 1;
     writer->waiting = !pushes;
+    writer->pushed = (uint8_t)pushes;
 }
 
 /* Begins a string. One with bytes above 0x7f may be quoted once the server takes UTF-8, RFC 6855 section 3. */
@@ -3110,7 +3171,7 @@ static void imc_commands_flag(imapconnect_engine *engine)
     uint32_t left = writer->number[writer->numbers] >> writer->offset;
     if (left == 0) {
         imc_commands_show(engine, ")", 1);
-        writer->open = writer->literal = 0;
+        writer->open = 0;
         writer->numbers++;
         return;
     }
@@ -3278,6 +3339,15 @@ static void imc_commands_fill(imapconnect_engine *engine)
     }
 }
 
+/* A line that has begun already is no answer to what is going to be sent, and its values are not read any more: their
+   place is needed. */
+static void imc_commands_disown(imapconnect_engine *engine)
+{
+    engine->writer.borrowed = 0;
+    engine->reader.early = 1;
+    engine->reader.collects = 0;
+}
+
 /* Begins a command: a new tag, and then the format, whose arguments the caller has set. A letter stands before the
    counter, since some servers refuse tags of digits alone. */
 static void imc_commands_begin(imapconnect_engine *engine, const char *format)
@@ -3290,7 +3360,8 @@ static void imc_commands_begin(imapconnect_engine *engine, const char *format)
     tag[count] = '\0';
     writer->format = format;
     writer->texts = writer->numbers = writer->open = 0;
-    writer->waiting = writer->literal = writer->borrowed = 0;
+    writer->waiting = writer->literal = writer->pushed = 0;
+    imc_commands_disown(engine);
     imc_commands_show(engine, tag, count);
     imc_commands_show(engine, " ", 1);
     imc_commands_fill(engine);
@@ -3367,9 +3438,9 @@ static const char *const imc_engine_phases[] = {"closed",   "connecting",   "han
 
 enum imc_exchange { IMC_NOT_ANSWERED, IMC_ANSWERED, IMC_GIVEN_UP };
 
-static const struct imc_command imc_engine_noop = {0, 0, 0, IMAPCONNECT_E_NOOP, IMAPCONNECT_E_NOOP, 0, 0};
-static const struct imc_command imc_engine_text = {0, 0, 0, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 0, 0};
-static const struct imc_command imc_engine_logout = {0, 0, 0, IMAPCONNECT_E_LOGOUT, IMAPCONNECT_E_LOGOUT, 0, 1};
+static const struct imc_command imc_engine_noop = {0, 0, 0, IMAPCONNECT_E_NOOP, 0};
+static const struct imc_command imc_engine_text = {0, 0, 0, IMAPCONNECT_E_NO, 0};
+static const struct imc_command imc_engine_logout = {0, 0, 0, IMAPCONNECT_E_LOGOUT, IMC_ENDS};
 
 /* The mechanisms, in the documented order. `clear` ones show the password to whoever reads the line. */
 typedef struct imc_mechanism {
@@ -3563,7 +3634,7 @@ static void imc_engine_continued(imapconnect_engine *engine, int code)
         imc_engine_fail(engine, code);
         return;
     }
-    engine->writer.waiting = 0;
+    engine->writer.waiting = engine->writer.borrowed = 0; /* the buffer is the command's again */
     imc_commands_fill(engine);
 }
 
@@ -3595,14 +3666,16 @@ static void imc_engine_refused(imapconnect_engine *engine, int code)
 static void imc_engine_run(imapconnect_engine *engine, const struct imc_command *command, const char *format)
 {
     engine->command = command;
-    imc_engine_send(engine, command->ends ? IMC_LOGOUT : IMC_COMMAND, format);
+    imc_engine_send(engine, (command->traits & IMC_ENDS) != 0 ? IMC_LOGOUT : IMC_COMMAND, format);
 }
 
 /* A call begins. Without a format it is `next` that chooses what is sent, once it is known what the server can do. */
 static void imc_engine_begin(imapconnect_engine *engine, const struct imc_command *command, const char *format)
 {
     engine->command = command;
-    if (command->asks && !engine->asked)
+    if ((command->traits & IMC_SELECTS) != 0)
+        engine->exists = IMC_UNKNOWN;
+    if ((command->traits & IMC_ASKS) != 0 && !engine->asked)
         imc_engine_send(engine, IMC_ASKING, "CAPABILITY");
     else if (format == 0)
         command->next(engine);
@@ -3643,13 +3716,15 @@ static void imc_engine_declined(imapconnect_engine *engine, int result)
 static void imc_engine_answered_no(imapconnect_engine *engine, int code)
 {
     (void)code;
-    imc_engine_declined(engine, engine->command->no);
+    imc_engine_declined(engine, engine->command->refused);
 }
 
+/* A command without a number of its own has one for each of the two. */
 static void imc_engine_answered_bad(imapconnect_engine *engine, int code)
 {
     (void)code;
-    imc_engine_declined(engine, engine->command->bad);
+    code = engine->command->refused;
+    imc_engine_declined(engine, code == IMAPCONNECT_E_NO ? IMAPCONNECT_E_BAD : code);
 }
 
 #ifndef IMAPCONNECT_NO_COMMANDS
@@ -3690,19 +3765,21 @@ static void imc_engine_done(imapconnect_engine *engine)
     engine->state = IMC_COMMAND;
     engine->reply_bytes = 0;
     engine->step++;
+    imc_commands_disown(engine);
     imc_commands_show(engine, "DONE", 4);
     imc_commands_line_end(engine);
 }
 
 #endif
 
-/* News of the open mailbox, at any time after the login; what is said before that is nobody's. */
+/* News of the open mailbox, at any time after the login; what is said before that is nobody's, and what was said before
+   SELECT left is of the mailbox before. */
 static void imc_engine_news(imapconnect_engine *engine, int code)
 {
-    if (engine->state <= IMC_READY)
+    if (engine->state <= IMC_READY || ((engine->command->traits & IMC_SELECTS) != 0 && engine->reader.early))
         return;
     if (code == IMAPCONNECT_NEWS_EXISTS)
-        engine->exists = engine->reader.lexer.number;
+        engine->exists = engine->reader.number;
     else if (code == IMAPCONNECT_NEWS_EXPUNGE && engine->exists != 0 && engine->exists != IMC_UNKNOWN)
         engine->exists--;
     if (engine->command->take != 0)
@@ -3804,7 +3881,7 @@ static int imc_engine_too_early(const imapconnect_engine *engine, int saw)
         return IMAPCONNECT_E_CRAM_MD5;
     if (engine->state == IMC_LOGIN && engine->writer.literal)
         return IMAPCONNECT_E_LOGIN;
-    if (engine->state == IMC_COMMAND && engine->writer.literal &&
+    if (engine->state == IMC_COMMAND && engine->writer.pushed &&
         (saw == IMC_SAW_TAGGED_NO || saw == IMC_SAW_TAGGED_BAD))
         return 0; /* it need not wait for the end of a literal that was not asked for */
     return saw == IMC_SAW_CONTINUATION ? IMAPCONNECT_E_RESPONSE : IMAPCONNECT_E_TAG;
@@ -3874,7 +3951,7 @@ static void imc_engine_take(imapconnect_engine *engine, const char **at, const c
             imc_engine_begin_line(engine);
         saw = imc_responses_next(engine, at, from + count);
         engine->reply_bytes += (uint32_t)(*at - from);
-        if (saw == IMC_SAW_NOTHING)
+        if (saw == IMC_SAW_NOTHING || engine->error != 0)
             continue;
         if (engine->state < IMC_READY && ++engine->reply_lines > IMC_MAX_LINES)
             imc_engine_fail(engine, IMAPCONNECT_E_LIMIT);
@@ -5111,7 +5188,7 @@ static int imc_session_fail(imapconnect_session *session, int code)
     session->detail = session->tls.detail != 0 ? session->tls.detail : session->sockets.detail;
     imc_session_release(session);
     imc_engine_closed(engine);
-    if (engine->command != 0 && engine->command->ends)
+    if (engine->command != 0 && (engine->command->traits & IMC_ENDS) != 0)
         engine->error = 0;
     return code;
 }
@@ -5124,7 +5201,7 @@ static int imc_session_end(imapconnect_session *session)
     session->busy = 0;
     engine->list = 0;
     memset(engine->writer.text, 0, sizeof engine->writer.text);
-    if (engine->command != 0 && engine->command->ends) {
+    if (engine->command != 0 && (engine->command->traits & IMC_ENDS) != 0) {
         if (result == IMAPCONNECT_OK)
             imc_tls_shutdown(&session->tls);
         imc_session_release(session);
@@ -5166,7 +5243,7 @@ static int imc_session_late(imapconnect_session *session)
     imc_session_keep_time(session);
     if (session->engine.done)
         session->began = imc_session_now(session); /* of what comes after this call */
-    if (session->engine.done || imc_session_left(session) > 0)
+    if (session->engine.done || session->engine.state == IMC_IDLE || imc_session_left(session) > 0)
         return 0;
     return session->engine.state == IMC_OPENING ? IMAPCONNECT_E_CONNECT_TIMEOUT : IMAPCONNECT_E_TIMEOUT;
 }
@@ -5177,6 +5254,8 @@ static int imc_session_wakes(imapconnect_session *session)
     imapconnect_engine *engine = &session->engine;
     if (engine->state != IMC_IDLE || (!engine->enough && imc_session_left(session) > 0))
         return 0;
+    if (session->in_at < session->in_end)
+        return 0; /* what is here already is told first */
     engine->command->next(engine);
     return 1;
 }
@@ -5199,7 +5278,7 @@ static int imc_session_loop(imapconnect_session *session)
     for (;;) {
         int code = engine->error != 0 ? engine->error : imc_session_work(session);
         int late;
-        if (imc_codes_is_want(code) && imc_session_wakes(session))
+        if ((code == 0 || imc_codes_is_want(code)) && imc_session_wakes(session))
             code = 0;
         late = imc_session_late(session);
         if (imc_codes_is_want(code))
@@ -5551,18 +5630,33 @@ static void imc_select_code(imapconnect_engine *engine)
     }
 }
 
+/* A flag of `FLAGS (...)`. */
+static void imc_select_flag(imapconnect_engine *engine)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    if (row->depth != 1)
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    row->flags = (uint8_t)(row->flags | imc_rows_flag(imc_rows_text(engine), row->length));
+}
+
 static void imc_select_take(imapconnect_engine *engine, int what, const imc_slice *piece)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     (void)piece;
     if (what == IMC_TAKE_CODE)
         imc_select_code(engine);
-    else if (what == IMC_TAKE_NEWS && engine->reader.saw == IMC_SAW_EXISTS && !engine->reader.early)
+    else if (what == IMC_TAKE_NEWS && engine->reader.saw == IMC_SAW_EXISTS)
         row->is.selection.messages = engine->exists;
-    else if (what == IMC_TAKE_NEWS && engine->reader.saw == IMC_SAW_RECENT && !engine->reader.early)
-        row->is.selection.recent = engine->reader.lexer.number;
-    else if (what == IMC_TAKE_VALUE && row->depth == 1)
-        row->flags = (uint8_t)(row->flags | imc_rows_flag(imc_rows_text(engine), row->length));
+    else if (what == IMC_TAKE_NEWS && engine->reader.saw == IMC_SAW_RECENT)
+        row->is.selection.recent = engine->reader.number;
+    else if (what == IMC_TAKE_VALUE)
+        imc_select_flag(engine);
+    else if (what == IMC_TAKE_ROW) {
+        if (row->field[0] != 1)
+            imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_set_flags(&row->is.selection.flags, row->flags); /* the last list counts: section 7.2.6 */
+        row->flags = 0;
+    }
 }
 
 /* What the server does not say of permanent flags is: all can be kept, RFC 3501 section 7.1. */
@@ -5573,16 +5667,18 @@ static void imc_select_end(imapconnect_engine *engine)
     engine->exists = row->is.selection.messages; /* not those of the mailbox before */
     if (selection != 0) {
         *selection = row->is.selection;
-        imc_rows_set_flags(&selection->flags, row->flags);
         if (!row->finished)
             imc_rows_set_flags(&selection->permanent_flags, 0x6f); /* but \Recent */
-        selection->read_only = (uint8_t)imc_bytes_same(engine->reader.code, engine->reader.code_length, "READ-ONLY");
+        selection->read_only = (engine->command->traits & IMC_EXAMINES) != 0 ||
+                               imc_bytes_same(engine->reader.code, engine->reader.code_length, "READ-ONLY");
     }
     imc_engine_finish(engine, IMAPCONNECT_OK);
 }
 
-static const struct imc_command imc_select = {
-    "FLAGS", imc_select_take, imc_select_end, IMAPCONNECT_E_SELECT, IMAPCONNECT_E_SELECT, 0, 0};
+static const struct imc_command imc_select = {"FLAGS", imc_select_take, imc_select_end, IMAPCONNECT_E_SELECT,
+                                              IMC_SELECTS};
+static const struct imc_command imc_examine = {"FLAGS", imc_select_take, imc_select_end, IMAPCONNECT_E_SELECT,
+                                               IMC_SELECTS | IMC_EXAMINES};
 
 IMAPCONNECT_API int imapconnect_select_mailbox(imapconnect_session *session, const char *mailbox,
                                                imapconnect_selection *selection, imapconnect_list *responses)
@@ -5593,12 +5689,12 @@ IMAPCONNECT_API int imapconnect_select_mailbox(imapconnect_session *session, con
 IMAPCONNECT_API int imapconnect_examine_mailbox(imapconnect_session *session, const char *mailbox,
                                                 imapconnect_selection *selection, imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_select, "EXAMINE %m", mailbox, selection, responses);
+    return imc_mailboxes_named(session, &imc_examine, "EXAMINE %m", mailbox, selection, responses);
 }
 
 /* -- what has no arguments -- */
 
-static const struct imc_command imc_check = {0, 0, 0, IMAPCONNECT_E_CHECK, IMAPCONNECT_E_CHECK, 0, 0};
+static const struct imc_command imc_check = {0, 0, 0, IMAPCONNECT_E_CHECK, 0};
 
 /* The mailbox is closed. */
 static void imc_close_end(imapconnect_engine *engine)
@@ -5607,7 +5703,7 @@ static void imc_close_end(imapconnect_engine *engine)
     imc_engine_finish(engine, IMAPCONNECT_OK);
 }
 
-static const struct imc_command imc_close = {0, 0, imc_close_end, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 0, 0};
+static const struct imc_command imc_close = {0, 0, imc_close_end, IMAPCONNECT_E_NO, 0};
 
 IMAPCONNECT_API int imapconnect_close_mailbox(imapconnect_session *session, imapconnect_list *responses)
 {
@@ -5626,6 +5722,15 @@ IMAPCONNECT_API int imapconnect_check(imapconnect_session *session, imapconnect_
 
 /* -- ID and ENABLE -- */
 
+/* What is said of a client, RFC 2971 section 3.3. */
+static int imc_id_check(const char *text)
+{
+    size_t count = text == 0 ? 0 : strlen(text);
+    if (count > 1024)
+        return IMAPCONNECT_E_TOO_LONG;
+    return imc_commands_is_line(text, count) ? 0 : IMAPCONNECT_E_VALUE;
+}
+
 IMAPCONNECT_API int imapconnect_id(imapconnect_session *session, const char *name, const char *version,
                                    imapconnect_list *responses)
 {
@@ -5633,9 +5738,11 @@ IMAPCONNECT_API int imapconnect_id(imapconnect_session *session, const char *nam
     const char *format = name == 0 ? "ID NIL" : version == 0 ? "ID (\"name\" %s)" : "ID (\"name\" %s \"version\" %s)";
     if (code != 0)
         return code;
-    if ((name != 0 && !imc_commands_is_line(name, strlen(name))) ||
-        (version != 0 && !imc_commands_is_line(version, strlen(version))))
-        return IMAPCONNECT_E_VALUE;
+    code = imc_id_check(name);
+    if (code == 0)
+        code = imc_id_check(version);
+    if (code != 0)
+        return code;
     session->engine.writer.text[0] = name;
     session->engine.writer.text[1] = version;
     return imc_session_command(session, &imc_engine_text, format, responses);
@@ -5648,10 +5755,10 @@ static void imc_enable_take(imapconnect_engine *engine, int what, const imc_slic
         engine->utf8 = 1;
 }
 
-static const struct imc_command imc_enable = {"ENABLED", imc_enable_take, 0, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 0,
-                                              0};
+static const struct imc_command imc_enable = {"ENABLED", imc_enable_take, 0, IMAPCONNECT_E_NO, 0};
 
-/* IMAP4rev2 is another language: other codes, other data, UTF-8 everywhere. RFC 9051 appendix E. */
+/* Each of these makes another language of it: IMAP4rev2 has other codes and data, RFC 9051 appendix E; with QRESYNC
+   VANISHED stands for EXPUNGE, RFC 7162 section 3.2.10; UIDONLY has no sequence numbers, RFC 9586. */
 static int imc_enable_check(const char *extensions)
 {
     int code = imc_mailboxes_check_text(extensions);
@@ -5661,7 +5768,8 @@ static int imc_enable_check(const char *extensions)
     for (; *extensions != '\0'; extensions += count + (extensions[count] == ' ')) {
         for (count = 0; extensions[count] != '\0' && extensions[count] != ' ';)
             count++;
-        if (count == 0 || imc_bytes_same(extensions, count, "IMAP4rev2"))
+        if (count == 0 || imc_bytes_same(extensions, count, "IMAP4rev2") ||
+            imc_bytes_same(extensions, count, "QRESYNC") || imc_bytes_same(extensions, count, "UIDONLY"))
             return IMAPCONNECT_E_VALUE;
     }
     return 0;
@@ -5697,15 +5805,19 @@ static size_t imc_list_decode(imapconnect_engine *engine, uint8_t *raw)
     }
     text[count] = '\0';
     *raw = 0;
+    if (strlen(text) != count)
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE); /* NUL is in no literal but one of BINARY, section 9 */
     if (count == 0 || (engine->utf8 && imc_names_is_utf8(text)))
         return count;
-    memmove(text + room - count, text, count);
-    decoded = engine->utf8 ? 0 : imc_names_decode(text + room - count, count, text);
-    if (decoded == 0) {
-        *raw = 1;
+    decoded = engine->utf8 ? 0 : imc_names_decode(text, count, 0);
+    *raw = decoded == 0;
+    if (*raw) {
+        memmove(text + 1, text, count);
         text[0] = IMC_RAW_NAME;
-        memmove(text + 1, text + room - count, count);
         decoded = count + 1;
+    } else {
+        memmove(text + room - count, text, count);
+        (void)imc_names_decode(text + room - count, count, text);
     }
     text[decoded] = '\0';
     return decoded;
@@ -5740,23 +5852,33 @@ static char imc_list_separator(imapconnect_engine *engine)
     return '\0';
 }
 
-/* The name is the last of what we know; the row goes to the caller. What extensions put behind it is left out. */
+/* What extensions put behind the name goes behind it in the text, too. */
 static void imc_list_name(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
-    (void)imc_list_decode(engine, &row->is.mailbox.raw);
     row->is.mailbox.name = imc_rows_text(engine);
-    if (engine->error == 0 && engine->taker.mailbox(engine->user, &row->is.mailbox) != 0)
+    row->base = (uint16_t)(imc_list_decode(engine, &row->is.mailbox.raw) + 1);
+}
+
+/* The row is whole. */
+static void imc_list_row(imapconnect_engine *engine)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    engine->progress = 1;
+    if (row->field[0] < 3)
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    else if (engine->taker.mailbox(engine->user, &row->is.mailbox) != 0)
         imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
 }
 
-/* `(attributes) separator name` */
+/* `(attributes) separator name`, and behind it a list of what extensions tell. */
 static void imc_list_take(imapconnect_engine *engine, int what, const imc_slice *piece)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
+    int at = row->field[0];
     (void)piece;
-    if (what == IMC_TAKE_ROW && row->field[0] < 3)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    if (what == IMC_TAKE_ROW)
+        imc_list_row(engine);
     if (what != IMC_TAKE_VALUE)
         return;
     if (!row->has) { /* the row begins */
@@ -5764,20 +5886,18 @@ static void imc_list_take(imapconnect_engine *engine, int what, const imc_slice 
         row->is.mailbox.has_children = -1;
         row->has = 1;
     }
-    if (row->depth == 1 && row->field[0] == 0)
+    if (row->depth == 1 && at == 0)
         imc_list_attribute(engine);
-    else if (row->depth == 0 && row->field[0] == 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
-    else if (row->depth == 0 && row->field[0] == 1)
+    else if (row->depth == 0 && at == 1)
         row->is.mailbox.separator = imc_list_separator(engine);
-    else if (row->depth == 0 && row->field[0] == 2)
+    else if (row->depth == 0 && at == 2)
         imc_list_name(engine);
+    else if (row->depth == 0 || at < 3)
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
 }
 
-static const struct imc_command imc_list_rows = {"LIST", imc_list_take, 0, IMAPCONNECT_E_LIST, IMAPCONNECT_E_LIST, 0,
-                                                 0};
-static const struct imc_command imc_lsub_rows = {"LSUB", imc_list_take, 0, IMAPCONNECT_E_LIST, IMAPCONNECT_E_LIST, 0,
-                                                 0};
+static const struct imc_command imc_list_rows = {"LIST", imc_list_take, 0, IMAPCONNECT_E_LIST, 0};
+static const struct imc_command imc_lsub_rows = {"LSUB", imc_list_take, 0, IMAPCONNECT_E_LIST, 0};
 
 static int imc_mailboxes_pair(imapconnect_session *session, const struct imc_command *command, const char *format,
                               const char *const *names, imapconnect_on_mailbox on_mailbox, void *user,
@@ -5835,12 +5955,11 @@ IMAPCONNECT_API int imapconnect_collect_mailbox(void *user, const imapconnect_ma
 
 /* -- what changes mailboxes -- */
 
-static const struct imc_command imc_create = {0, 0, 0, IMAPCONNECT_E_CREATE, IMAPCONNECT_E_CREATE, 0, 0};
-static const struct imc_command imc_delete = {0, 0, 0, IMAPCONNECT_E_DELETE, IMAPCONNECT_E_DELETE, 0, 0};
-static const struct imc_command imc_rename = {0, 0, 0, IMAPCONNECT_E_RENAME, IMAPCONNECT_E_RENAME, 0, 0};
-static const struct imc_command imc_subscribe = {0, 0, 0, IMAPCONNECT_E_SUBSCRIBE, IMAPCONNECT_E_SUBSCRIBE, 0, 0};
-static const struct imc_command imc_unsubscribe = {0, 0, 0, IMAPCONNECT_E_UNSUBSCRIBE, IMAPCONNECT_E_UNSUBSCRIBE,
-                                                   0, 0};
+static const struct imc_command imc_create = {0, 0, 0, IMAPCONNECT_E_CREATE, 0};
+static const struct imc_command imc_delete = {0, 0, 0, IMAPCONNECT_E_DELETE, 0};
+static const struct imc_command imc_rename = {0, 0, 0, IMAPCONNECT_E_RENAME, 0};
+static const struct imc_command imc_subscribe = {0, 0, 0, IMAPCONNECT_E_SUBSCRIBE, 0};
+static const struct imc_command imc_unsubscribe = {0, 0, 0, IMAPCONNECT_E_UNSUBSCRIBE, 0};
 
 IMAPCONNECT_API int imapconnect_create_mailbox(imapconnect_session *session, const char *mailbox,
                                                imapconnect_list *responses)
@@ -5884,18 +6003,13 @@ static void imc_status_take(imapconnect_engine *engine, int what, const imc_slic
     imapconnect_row *row = &engine->writer.out.in.row;
     uint32_t *const numbers[] = {&row->is.status.messages, &row->is.status.recent, &row->is.status.uidnext,
                                  &row->is.status.uidvalidity, &row->is.status.unseen};
-    uint8_t i;
     (void)piece;
-    if (what != IMC_TAKE_VALUE || row->depth != 1)
-        return;
-    if (row->field[1] % 2 == 0) {
-        row->key = 0;
-        for (i = 0; i < 5; i++)
-            if (imc_rows_is(engine, words[i]))
-                row->key = (uint8_t)(i + 1);
-    } else if (row->key != 0) {
+    if (what == IMC_TAKE_ROW ? row->field[0] != 2 || row->field[1] % 2 != 0 : (row->depth != 0) != row->field[0])
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    else if (row->depth == 1 && row->field[1] % 2 == 0)
+        row->key = imc_rows_word(engine, words, 5);
+    else if (row->depth == 1 && row->key != 0)
         *numbers[row->key - 1] = imc_rows_number(engine);
-    }
 }
 
 static void imc_status_end(imapconnect_engine *engine)
@@ -5905,8 +6019,7 @@ static void imc_status_end(imapconnect_engine *engine)
     imc_engine_finish(engine, IMAPCONNECT_OK);
 }
 
-static const struct imc_command imc_status = {
-    "STATUS", imc_status_take, imc_status_end, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 0, 0};
+static const struct imc_command imc_status = {"STATUS", imc_status_take, imc_status_end, IMAPCONNECT_E_NO, 0};
 
 IMAPCONNECT_API int imapconnect_mailbox_status(imapconnect_session *session, const char *mailbox,
                                                imapconnect_status *status, imapconnect_list *responses)
@@ -5917,31 +6030,47 @@ IMAPCONNECT_API int imapconnect_mailbox_status(imapconnect_session *session, con
 
 /* -- NAMESPACE -- */
 
-/* Three lists of `(prefix separator ...)`, each of them may be NIL. The prefix stays where it is, in front of the
-   separator. */
-static void imc_namespace_take(imapconnect_engine *engine, int what, const imc_slice *piece)
+/* It stays where it is, in front of the separator. The prefix before it must have had one. */
+static void imc_namespace_prefix(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
-    imapconnect_namespace *space = &row->is.space;
     uint8_t raw;
+    if (row->base != 0 || row->field[0] > 2)
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    row->is.space.kind = row->field[0];
+    row->base = (uint16_t)(row->base + imc_list_decode(engine, &raw) + 1);
+}
+
+static void imc_namespace_separator(imapconnect_engine *engine)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    row->is.space.separator = imc_list_separator(engine);
+    row->base = 0;
+    row->is.space.prefix = imc_rows_text(engine);
+    engine->progress = 1;
+    if (engine->error == 0 && engine->taker.space(engine->user, &row->is.space) != 0)
+        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+}
+
+/* Three lists of `(prefix separator ...)`, each of them may be NIL: RFC 2342 section 5. */
+static void imc_namespace_take(imapconnect_engine *engine, int what, const imc_slice *piece)
+{
+    const imapconnect_row *row = &engine->writer.out.in.row;
     (void)piece;
-    if (what != IMC_TAKE_VALUE || row->depth != 2)
-        return;
-    if (row->field[2] == 0) {
-        row->base = 0;
-        space->kind = row->field[0];
-        row->base = (uint16_t)(imc_list_decode(engine, &raw) + 1);
-    } else if (row->field[2] == 1) {
-        space->separator = imc_list_separator(engine);
-        row->base = 0;
-        space->prefix = imc_rows_text(engine);
-        if (engine->error == 0 && engine->taker.space(engine->user, space) != 0)
-            imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+    if (what != IMC_TAKE_VALUE) {
+        if (what == IMC_TAKE_ROW && (row->field[0] != 3 || row->base != 0))
+            imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    } else if (row->depth < 2) {
+        if (row->depth != 0 || row->string || !imc_rows_is(engine, "NIL"))
+            imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    } else if (row->depth == 2 && row->field[2] == 0) {
+        imc_namespace_prefix(engine);
+    } else if (row->depth == 2 && row->field[2] == 1) {
+        imc_namespace_separator(engine);
     }
 }
 
-static const struct imc_command imc_namespaces = {
-    "NAMESPACE", imc_namespace_take, 0, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 0, 0};
+static const struct imc_command imc_namespaces = {"NAMESPACE", imc_namespace_take, 0, IMAPCONNECT_E_NO, 0};
 
 IMAPCONNECT_API int imapconnect_list_namespaces(imapconnect_session *session, imapconnect_on_namespace on_namespace,
                                                 void *user, imapconnect_list *responses)
@@ -5965,50 +6094,50 @@ IMAPCONNECT_API int imapconnect_list_namespaces(imapconnect_session *session, im
 
 /* -- the items of a FETCH response, RFC 3501 section 7.4.2 -- */
 
-#define IMC_HAS_UID   1
-#define IMC_HAS_SIZE  2
-#define IMC_HAS_DATE  4
-#define IMC_HAS_FLAGS 8
-#define IMC_HAS_BODY  16
-#define IMC_KEY_BODY  5
+enum imc_key { IMC_KEY_NONE, IMC_KEY_UID, IMC_KEY_SIZE, IMC_KEY_DATE, IMC_KEY_FLAGS, IMC_KEY_BODY };
+#define IMC_HAS_SIZE (1u << (IMC_KEY_SIZE - 1))
+#define IMC_HAS_DATE (1u << (IMC_KEY_DATE - 1))
+#define IMC_HAS_BODY (1u << (IMC_KEY_BODY - 1))
 
 /* An item's name; the number of its bit, from 1, is the key. */
 static void imc_fetch_key(imapconnect_engine *engine)
 {
     static const char *const names[] = {"UID", "RFC822.SIZE", "INTERNALDATE", "FLAGS"};
     imapconnect_row *row = &engine->writer.out.in.row;
-    uint8_t i;
-    row->key = 0;
-    for (i = 0; i < 4; i++)
-        if (imc_rows_is(engine, names[i])) {
-            row->key = (uint8_t)(i + 1);
-            row->has = (uint8_t)(row->has | 1u << i);
-        }
+    row->key = imc_rows_word(engine, names, 4);
+    if (row->key != 0)
+        row->has = (uint8_t)(row->has | 1u << (row->key - 1));
 }
 
 /* -- listing -- */
+
+/* INTERNALDATE: a quoted string of 26 bytes, RFC 3501 section 9: date-time. */
+static void imc_messages_date(imapconnect_engine *engine)
+{
+    const imapconnect_row *row = &engine->writer.out.in.row;
+    if (!row->string || row->length != 26)
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    else
+        memcpy(engine->writer.out.in.row.is.message.internal_date, imc_rows_text(engine), 26);
+}
 
 /* A value of the row: items in any order, and others among them. */
 static void imc_messages_value(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     imapconnect_message *message = &row->is.message;
-    if (row->depth == 2 && row->key == 4) {
+    if (row->depth == 2 && row->key == IMC_KEY_FLAGS)
         row->flags = (uint8_t)(row->flags | imc_rows_flag(imc_rows_text(engine), row->length));
-    } else if (row->depth != 1) {
-        return;
-    } else if (row->field[1] % 2 == 0) {
+    else if (row->depth == 0 || (row->depth == 1 && row->field[1] % 2 != 0 && row->key == IMC_KEY_FLAGS))
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    else if (row->depth == 1 && row->field[1] % 2 == 0)
         imc_fetch_key(engine);
-    } else if (row->key == 1) {
-        message->uid = imc_rows_number(engine);
-    } else if (row->key == 2) {
+    else if (row->depth == 1 && row->key == IMC_KEY_UID)
+        message->uid = imc_rows_uid(engine);
+    else if (row->depth == 1 && row->key == IMC_KEY_SIZE)
         message->size = imc_rows_number(engine);
-    } else if (row->key == 3) {
-        if (!row->string || row->length != 26)
-            imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
-        else
-            memcpy(message->internal_date, imc_rows_text(engine), 26);
-    }
+    else if (row->depth == 1 && row->key == IMC_KEY_DATE)
+        imc_messages_date(engine);
 }
 
 /* What the row lacks. */
@@ -6036,15 +6165,19 @@ static void imc_messages_row(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     imapconnect_message *message = &row->is.message;
-    int code = row->field[1] % 2 != 0 ? IMAPCONNECT_E_RESPONSE : imc_messages_missing(row);
-    if ((row->has & (IMC_HAS_SIZE | IMC_HAS_DATE)) == 0)
-        code = row->field[1] % 2 != 0 ? IMAPCONNECT_E_RESPONSE : 0;
-    else if (code == 0 && (row->number == 0 || row->number > engine->exists))
+    int code = imc_messages_missing(row);
+    if (!imc_rows_are_pairs(engine))
+        code = IMAPCONNECT_E_RESPONSE;
+    else if ((row->has & (IMC_HAS_SIZE | IMC_HAS_DATE)) == 0)
+        code = 0;
+    else if (code == 0 && (engine->reader.number == 0 || engine->reader.number > engine->exists))
         code = IMAPCONNECT_E_FETCH_SEQUENCE;
-    message->sequence = row->number;
+    message->sequence = engine->reader.number;
     imc_rows_set_flags(&message->flags, row->flags);
     if (code == 0 && (row->has & IMC_HAS_SIZE) != 0 && imc_messages_is_ours(engine, message)) {
         row->count++;
+        row->sum += message->sequence;
+        engine->progress = 1;
         if (engine->taker.message(engine->user, message) != 0)
             code = IMAPCONNECT_E_CANCELLED;
     }
@@ -6068,27 +6201,34 @@ static void imc_messages_take(imapconnect_engine *engine, int what, const imc_sl
         imc_engine_fail(engine, IMAPCONNECT_E_FETCH_SEQUENCE);
 }
 
-/* By sequence it is known how many rows there must be. */
+/* By sequence it is known which rows there must be: so many, and with this sum, modulo 2^32. */
+static int imc_messages_are_all(const imapconnect_row *row, uint32_t first, uint32_t last)
+{
+    uint32_t count = last - first + 1;
+    uint32_t sum = count % 2 == 0 ? count / 2 * (first + last) : count * (first + count / 2);
+    return row->count == count && row->sum == sum;
+}
+
 static void imc_messages_end(imapconnect_engine *engine)
 {
     const uint32_t *range = engine->writer.number;
-    int complete = range[2] == IMAPCONNECT_BY_UID || engine->writer.out.in.row.count > range[1] - range[0];
+    int complete =
+        range[2] == IMAPCONNECT_BY_UID || imc_messages_are_all(&engine->writer.out.in.row, range[0], range[1]);
     imc_engine_finish(engine, complete ? IMAPCONNECT_OK : IMAPCONNECT_E_FETCH_INCOMPLETE);
 }
 
-static const struct imc_command imc_messages_rows = {
-    "FETCH", imc_messages_take, imc_messages_end, IMAPCONNECT_E_FETCH_REPLY, IMAPCONNECT_E_FETCH_REPLY, 0, 0};
+static const struct imc_command imc_messages_rows = {"FETCH", imc_messages_take, imc_messages_end,
+                                                     IMAPCONNECT_E_FETCH_REPLY, 0};
 
 /* NOOP has brought the news. A number behind the last one would be BAD, and "10:*" in a mailbox of five is 5:10:
    RFC 3501 section 9, seq-range. */
 static void imc_messages_fetch(imapconnect_engine *engine)
 {
 #define IMC_FETCH_ITEMS " (UID RFC822.SIZE INTERNALDATE FLAGS)"
-    static const char *const formats[] = {"FETCH %n:%n" IMC_FETCH_ITEMS, "FETCH %n:*" IMC_FETCH_ITEMS,
-                                          "UID FETCH %n:%n" IMC_FETCH_ITEMS, "UID FETCH %n:*" IMC_FETCH_ITEMS};
+    static const char *const formats[] = {"%rFETCH %n:%n" IMC_FETCH_ITEMS, "%rFETCH %n:*" IMC_FETCH_ITEMS};
 #undef IMC_FETCH_ITEMS
     uint32_t *range = engine->writer.number;
-    const char *format = formats[2 * range[2] + (range[1] == 0)];
+    const char *format = formats[range[1] == 0];
     int by_sequence = range[2] == IMAPCONNECT_BY_SEQUENCE;
     if (engine->exists == 0 || (by_sequence && range[0] > engine->exists)) {
         imc_engine_finish(engine, IMAPCONNECT_OK);
@@ -6096,11 +6236,11 @@ static void imc_messages_fetch(imapconnect_engine *engine)
     }
     if (by_sequence && (range[1] == 0 || range[1] > engine->exists))
         range[1] = engine->exists;
+    engine->writer.text[0] = by_sequence ? "" : "UID ";
     imc_engine_run(engine, &imc_messages_rows, format);
 }
 
-static const struct imc_command imc_messages_noop = {0, 0, imc_messages_fetch, IMAPCONNECT_E_NOOP, IMAPCONNECT_E_NOOP,
-                                                     0, 0};
+static const struct imc_command imc_messages_noop = {0, 0, imc_messages_fetch, IMAPCONNECT_E_NOOP, 0};
 
 IMAPCONNECT_API int imapconnect_list_messages(imapconnect_session *session, int by, uint32_t first, uint32_t last,
                                               imapconnect_on_message on_message, void *user,
@@ -6150,10 +6290,11 @@ static int imc_recv_is_part(imapconnect_engine *engine)
 {
     const imapconnect_row *row = &engine->writer.out.in.row;
     const uint32_t *number = engine->writer.number;
-    const char *text = imc_rows_text(engine), *section = engine->writer.text[0];
+    const char *text = imc_rows_text(engine), *section = engine->writer.text[1];
     size_t word = 0, end = row->length;
     char origin[12];
-    if (number[2] != 0) { /* a range */
+    if (number[2] != 0 &&
+        (number[1] != 0 || text[end - 1] == '>')) { /* a range; some leave out that it begins at 0 */
         size_t digits = imc_bytes_decimal(origin + 1, number[1]);
         origin[0] = '<';
         origin[digits + 1] = '>';
@@ -6183,7 +6324,7 @@ static void imc_recv_key(imapconnect_engine *engine)
         return;
     }
     row->key = IMC_KEY_BODY;
-    row->has |= IMC_HAS_BODY;
+    row->has = (uint8_t)(row->has | IMC_HAS_BODY);
     row->streams = row->finished = 1;
 }
 
@@ -6191,15 +6332,13 @@ static void imc_recv_key(imapconnect_engine *engine)
 static void imc_recv_value(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
-    if (row->depth != 1)
-        return;
-    if (row->field[1] % 2 == 0)
-        imc_recv_key(engine);
-    else if (row->key == 1)
-        row->is.message.uid = imc_rows_number(engine);
-    else if (row->streams && !row->string && !imc_rows_is(engine, "NIL"))
+    if (row->depth == 0 || (row->streams && (row->depth != 1 || (!row->string && !imc_rows_is(engine, "NIL")))))
         imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
-    if (row->field[1] % 2 != 0)
+    else if (row->depth == 1 && row->field[1] % 2 == 0)
+        imc_recv_key(engine);
+    else if (row->depth == 1 && row->key == IMC_KEY_UID)
+        row->is.message.uid = imc_rows_uid(engine);
+    if (row->key == IMC_KEY_BODY && row->field[1] % 2 != 0)
         row->streams = 0;
 }
 
@@ -6208,18 +6347,19 @@ static void imc_recv_bytes(imapconnect_engine *engine, const imc_slice *piece)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     uint32_t most = engine->writer.number[2];
-    row->count += (uint32_t)piece->count;
-    if (most != 0 && row->count > most)
-        imc_engine_fail(engine, IMAPCONNECT_E_RECEIVE_LENGTH);
-    else if (engine->taker.sink(engine->user, piece->bytes, piece->count) != 0)
+    size_t count = most == 0 ? piece->count : imc_bytes_least(piece->count, most - row->count);
+    row->count += (uint32_t)count;
+    if (count != 0 && engine->taker.sink(engine->user, piece->bytes, count) != 0)
         imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+    else if (count < piece->count)
+        imc_engine_fail(engine, IMAPCONNECT_E_RECEIVE_LENGTH);
 }
 
 /* The row is whole. UID FETCH must name the UID, and it may stand behind the body: section 6.4.8. */
 static void imc_recv_row(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
-    if (row->field[1] % 2 != 0)
+    if (!imc_rows_are_pairs(engine) || row->streams || engine->reader.number == 0)
         imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
     else if ((row->has & IMC_HAS_BODY) != 0 && row->is.message.uid != engine->writer.number[0])
         imc_engine_fail(engine, IMAPCONNECT_E_RECEIVE_ITEM);
@@ -6241,8 +6381,7 @@ static void imc_recv_end(imapconnect_engine *engine)
     imc_engine_finish(engine, engine->writer.out.in.row.finished ? IMAPCONNECT_OK : IMAPCONNECT_E_NO_MESSAGE);
 }
 
-static const struct imc_command imc_recv = {
-    "FETCH", imc_recv_take, imc_recv_end, IMAPCONNECT_E_RECEIVE, IMAPCONNECT_E_RECEIVE, 0, 0};
+static const struct imc_command imc_recv = {"FETCH", imc_recv_take, imc_recv_end, IMAPCONNECT_E_RECEIVE, 0};
 
 /* A section stands between brackets, and must not close them. */
 static int imc_recv_check(uint32_t uid, const char *section, imapconnect_sink sink)
@@ -6265,9 +6404,7 @@ static int imc_recv_check(uint32_t uid, const char *section, imapconnect_sink si
 IMAPCONNECT_API int imapconnect_recv_part(imapconnect_session *session, uint32_t uid, const imapconnect_part *part,
                                           imapconnect_sink sink, void *user, imapconnect_list *responses)
 {
-    static const char *const formats[] = {"UID FETCH %n (UID BODY.PEEK[%r])",
-                                          "UID FETCH %n (UID BODY.PEEK[%r]<%n.%n>)", "UID FETCH %n (UID BODY[%r])",
-                                          "UID FETCH %n (UID BODY[%r]<%n.%n>)"};
+    static const char *const formats[] = {"UID FETCH %n (UID BODY%r[%r])", "UID FETCH %n (UID BODY%r[%r]<%n.%n>)"};
     int code = imc_session_enter(session, responses);
     const char *section = part != 0 && part->section != 0 ? part->section : "";
     imapconnect_writer *writer;
@@ -6278,13 +6415,14 @@ IMAPCONNECT_API int imapconnect_recv_part(imapconnect_session *session, uint32_t
         return code;
     range = part->offset != 0 || part->count != 0;
     writer = &session->engine.writer;
-    writer->text[0] = section;
+    writer->text[0] = part->mark_seen ? "" : ".PEEK";
+    writer->text[1] = section;
     writer->number[0] = uid;
     writer->number[1] = part->offset;
     writer->number[2] = range && part->count == 0 ? 0xffffffff : part->count;
     session->engine.taker.sink = sink;
     session->engine.user = user;
-    return imc_session_command(session, &imc_recv, formats[2 * (part->mark_seen != 0) + range], responses);
+    return imc_session_command(session, &imc_recv, formats[range], responses);
 }
 
 IMAPCONNECT_API int imapconnect_recv_headers(imapconnect_session *session, uint32_t uid, imapconnect_sink sink,
@@ -6305,8 +6443,8 @@ IMAPCONNECT_API int imapconnect_recv_message(imapconnect_session *session, uint3
 
 #define IMC_FLAG_DELETED 2u
 
-static const struct imc_command imc_store_last = {0, 0, 0, IMAPCONNECT_E_STORE, IMAPCONNECT_E_STORE, 0, 0};
-static const struct imc_command imc_expunge = {0, 0, 0, IMAPCONNECT_E_EXPUNGE, IMAPCONNECT_E_EXPUNGE, 0, 0};
+static const struct imc_command imc_store_last = {0, 0, 0, IMAPCONNECT_E_STORE, 0};
+static const struct imc_command imc_expunge = {0, 0, 0, IMAPCONNECT_E_EXPUNGE, 0};
 
 /* Those to be added are; the third number holds those to be removed. */
 static void imc_store_next(imapconnect_engine *engine)
@@ -6319,7 +6457,7 @@ static void imc_store_next(imapconnect_engine *engine)
         imc_engine_run(engine, &imc_store_last, "UID STORE %n -FLAGS.SILENT %f");
 }
 
-static const struct imc_command imc_store = {0, 0, imc_store_next, IMAPCONNECT_E_STORE, IMAPCONNECT_E_STORE, 0, 0};
+static const struct imc_command imc_store = {0, 0, imc_store_next, IMAPCONNECT_E_STORE, 0};
 
 IMAPCONNECT_API int imapconnect_set_message_flags(imapconnect_session *session, uint32_t uid, int answered,
                                                   int deleted, int draft, int flagged, int seen,
@@ -6360,8 +6498,7 @@ static void imc_move_expunge(imapconnect_engine *engine)
     imc_engine_run(engine, &imc_expunge, by_uid ? "UID EXPUNGE %n" : "EXPUNGE");
 }
 
-static const struct imc_command imc_move_store = {0, 0, imc_move_expunge, IMAPCONNECT_E_STORE, IMAPCONNECT_E_STORE,
-                                                  0, 0};
+static const struct imc_command imc_move_store = {0, 0, imc_move_expunge, IMAPCONNECT_E_STORE, 0};
 
 static void imc_move_flag(imapconnect_engine *engine)
 {
@@ -6369,8 +6506,8 @@ static void imc_move_flag(imapconnect_engine *engine)
     imc_engine_run(engine, &imc_move_store, "UID STORE %n +FLAGS.SILENT %f");
 }
 
-static const struct imc_command imc_copy = {0, 0, 0, IMAPCONNECT_E_COPY, IMAPCONNECT_E_COPY, 0, 0};
-static const struct imc_command imc_move_copy = {0, 0, imc_move_flag, IMAPCONNECT_E_COPY, IMAPCONNECT_E_COPY, 0, 0};
+static const struct imc_command imc_copy = {0, 0, 0, IMAPCONNECT_E_COPY, 0};
+static const struct imc_command imc_move_copy = {0, 0, imc_move_flag, IMAPCONNECT_E_COPY, 0};
 
 /* The capabilities are known. */
 static void imc_move_choose(imapconnect_engine *engine)
@@ -6381,7 +6518,7 @@ static void imc_move_choose(imapconnect_engine *engine)
         imc_engine_run(engine, &imc_move_copy, "UID COPY %n %m");
 }
 
-static const struct imc_command imc_move = {0, 0, imc_move_choose, IMAPCONNECT_E_COPY, IMAPCONNECT_E_COPY, 1, 0};
+static const struct imc_command imc_move = {0, 0, imc_move_choose, IMAPCONNECT_E_COPY, IMC_ASKS};
 
 /* A message and the mailbox that it goes to. */
 static int imc_move_message(imapconnect_session *session, const struct imc_command *command, const char *format,
@@ -6422,21 +6559,35 @@ static void imc_search_take(imapconnect_engine *engine, int what, const imc_slic
     (void)piece;
     if (what != IMC_TAKE_VALUE || engine->writer.out.in.row.depth != 0)
         return;
-    uid = imc_rows_number(engine);
+    uid = imc_rows_uid(engine);
+    engine->progress = 1;
     if (engine->error == 0 && engine->taker.uid(engine->user, uid) != 0)
         imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
 }
 
-static const struct imc_command imc_search = {"SEARCH", imc_search_take, 0, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 0,
-                                              0};
+static const struct imc_command imc_search = {"SEARCH", imc_search_take, 0, IMAPCONNECT_E_NO, 0};
 
-/* An astring, or better an atom: what a charset is called. */
+/* Quotes that are not closed would take what follows into the string, and a literal out of it. */
+static int imc_search_is_closed(const char *criteria)
+{
+    int quoted = 0;
+    for (; *criteria != '\0'; criteria++) {
+        if (quoted && *criteria == '\\' && *++criteria == '\0')
+            return 0;
+        else if (*criteria == '"')
+            quoted = !quoted;
+    }
+    return !quoted;
+}
+
+/* The charset is an atom. */
 static int imc_search_check(const imapconnect_session *session, const char *criteria, const char *text,
                             const char *charset)
 {
     int code = imc_mailboxes_check_text(criteria);
     size_t i;
-    if (code == 0 && (*criteria == '\0' || (text != 0 && !imc_commands_is_line(text, strlen(text)))))
+    if (code == 0 && (*criteria == '\0' || !imc_search_is_closed(criteria) ||
+                      (text != 0 && !imc_commands_is_line(text, strlen(text)))))
         code = IMAPCONNECT_E_VALUE;
     if (code != 0 || charset == 0)
         return code;
@@ -6495,7 +6646,7 @@ static void imc_append_send(imapconnect_engine *engine)
     imc_engine_run(engine, &imc_engine_text, formats[2 * flagged + (engine->writer.text[1] != 0)]);
 }
 
-static const struct imc_command imc_append = {0, 0, imc_append_send, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 1, 0};
+static const struct imc_command imc_append = {0, 0, imc_append_send, IMAPCONNECT_E_NO, IMC_ASKS};
 
 IMAPCONNECT_API int imapconnect_append(imapconnect_session *session, const char *mailbox,
                                        const imapconnect_flags *flags, const char *date, uint32_t size,
@@ -6538,7 +6689,7 @@ static void imc_idle_take(imapconnect_engine *engine, int what, const imc_slice 
     if (what != IMC_TAKE_NEWS)
         return;
     engine->heard = 1;
-    if (engine->taker.news == 0 || engine->taker.news(engine->user, news, engine->reader.lexer.number) != 0)
+    if (engine->taker.news == 0 || engine->taker.news(engine->user, news, engine->reader.number) != 0)
         engine->enough = 1;
 }
 
@@ -6589,8 +6740,7 @@ static void imc_idle_next(imapconnect_engine *engine)
         imc_idle_poll(engine, over);
 }
 
-static const struct imc_command imc_idle = {0, imc_idle_take, imc_idle_next, IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD, 1,
-                                            0};
+static const struct imc_command imc_idle = {0, imc_idle_take, imc_idle_next, IMAPCONNECT_E_NO, IMC_ASKS};
 
 IMAPCONNECT_API int imapconnect_idle(imapconnect_session *session, uint32_t milliseconds, imapconnect_on_news on_news,
                                      void *user, imapconnect_list *responses)
@@ -6614,7 +6764,11 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #endif /* IMAPCONNECT_NO_COMMANDS */
 
 /* Nothing of ours is left to get in the way of the file that included this. */
+#undef IMC_ASKS
 #undef IMC_CAN_AUTH_CRAM_MD5
+#undef IMC_ENDS
+#undef IMC_EXAMINES
+#undef IMC_SELECTS
 #undef IMC_CAN_IDLE
 #undef IMC_CAN_LITERAL_MINUS
 #undef IMC_CAN_LITERAL_PLUS
@@ -6624,12 +6778,9 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_FLAG_DELETED
 #undef IMC_HAS_BODY
 #undef IMC_HAS_DATE
-#undef IMC_HAS_FLAGS
 #undef IMC_HAS_SIZE
-#undef IMC_HAS_UID
 #undef IMC_IDLE_POLL
 #undef IMC_IDLE_RENEW
-#undef IMC_KEY_BODY
 #undef IMC_NO_CHARACTER
 #undef IMC_RAW_NAME
 #undef IMC_UNKNOWN

@@ -25,17 +25,20 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-#define MAX_FILES    500
+#define MAX_FILES    1000
 #define MAX_STEPS    32
 #define MAX_SEGMENTS 600
 #define MAX_TEXTS    400
 #define MAX_SECRETS  24
+#define MAX_STRINGS  3 /* arguments of one call that are strings */
+#define MAX_NUMBERS  3 /* the same, numbers */
 #define ARENA_SIZE   (1u << 20)
 #define RECORD_SIZE  (1u << 19)
 #define SOCKET       7    /* what our transport's open returns */
 #define SPLIT_LIMIT  4096 /* longer dialogues are not cut at every place */
 #define PATIENCE     40   /* reads in vain before the clock jumps */
 #define FAULT_LIMIT  50
+#define NO_TIME      0xffffffffu
 #define TURN_LIMIT   20000 /* reads in vain, or steps, before a session counts as stuck */
 
 /* ---- a dialogue, as it is read from its file ------------------------------------------------------- */
@@ -54,9 +57,30 @@ typedef struct segment {
     int kind, line, step;
     text data;
     size_t after;
+    uint32_t time; /* ms after its call began: not before that; NO_TIME: any */
 } segment;
 
-enum { CONNECT, NOOP, COMMAND, DISCONNECT, CLOSE };
+/* The calls; see `calls`. Three groups: of the session, of mailboxes, of messages. */
+enum { CONNECT, NOOP, COMMAND, DISCONNECT, CLOSE, CHECK, ID, ENABLE, IDLE };
+enum {
+    SELECT = IDLE + 1,
+    EXAMINE,
+    CLOSE_MAILBOX,
+    UNSELECT,
+    LIST,
+    LSUB,
+    CREATE,
+    DELETE,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+    RENAME,
+    STATUS,
+    NAMESPACES
+};
+enum { MESSAGES = NAMESPACES + 1, HEADERS, MESSAGE, PART, FLAGS, EXPUNGE, COPY, MOVE, SEARCH, APPEND };
+
+/* The flags that can be set, in the order of imapconnect_set_message_flags(). */
+enum { ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, CHANGES };
 
 /* What can be asked of the session after a call. The order is that of `questions`. */
 enum { SAID, CODE, MECHANISM, ANSWER, PHASE, QUESTIONS };
@@ -64,21 +88,34 @@ enum { SAID, CODE, MECHANISM, ANSWER, PHASE, QUESTIONS };
 /* One call of the library, and what must come out. */
 typedef struct step {
     int what, line, result, has_result;
-    const char *argument;
-    size_t lists, list_count, logs, log_count;
+    const char *strings[MAX_STRINGS]; /* 0: NIL */
+    uint32_t numbers[MAX_NUMBERS];
+    int changes[CHANGES];
+    const imapconnect_flags *flags;
+    int by, mark_seen, no_callback;
+    text source; /* what APPEND is given */
+    size_t lists, list_count, logs, log_count, rows, row_count;
     int has_list, has_log, truncated, open, over;
+    text sink;                      /* what must go there; no bytes: it must not be called */
+    const char *out;                /* what the output must hold; 0: none is given to the call */
+    int stop;                       /* the callback says stop after so many rows, or bytes; -1: never */
+    int stop_wait;                  /* with this row imapconnect_idle_stop() is called */
+    int given;                      /* so many bytes are taken from the source; -1: all, when the result is good */
+    uint32_t took;                  /* ms; NO_TIME: not asked */
     const char *answers[QUESTIONS]; /* 0: not asked */
 } step;
 
 typedef struct transcript {
     const char *server, *user, *password;
     int secure, verify, refuse_cleartext, at_once, opened, list_size, max_reply;
+    int timeout, idle_renew, idle_poll, log_varies;
     segment client[MAX_SEGMENTS], peer[MAX_SEGMENTS];
     size_t client_count, peer_count, peer_bytes;
     step steps[MAX_STEPS];
     size_t step_count;
-    text lists[MAX_TEXTS], logs[MAX_TEXTS];
-    size_t list_count, log_count;
+    text lists[MAX_TEXTS], logs[MAX_TEXTS], rows[MAX_TEXTS];
+    size_t list_count, log_count, row_count;
+    imapconnect_flags flags[MAX_STEPS];
     text secrets[MAX_SECRETS];
     size_t secret_count;
     int has_tls;
@@ -92,6 +129,7 @@ typedef struct reader {
     const char *file;
     int line;
     size_t offset; /* where the directive stores its value */
+    uint32_t time; /* of the lines that follow */
 } reader;
 
 static void bad_transcript(const reader *r, const char *why, const char *what)
@@ -131,7 +169,8 @@ static size_t unescape_one(reader *r, const char *from, char *to)
         *to = '\0';
         return 1;
     case '\\':
-        *to = '\\';
+    case '"':
+        *to = *from;
         return 1;
     case 'x':
         if (hex_digit(from[1]) >= 0 && hex_digit(from[2]) >= 0) {
@@ -234,6 +273,7 @@ static void add_client(reader *r, int kind, text data)
     s->step = (int)r->t->step_count - 1;
     s->data = data;
     s->after = r->t->peer_bytes;
+    s->time = r->time;
     r->t->client_count++;
 }
 
@@ -249,6 +289,7 @@ static void add_peer(reader *r, int kind, text data)
     s->step = (int)r->t->step_count - 1;
     s->data = data;
     s->after = r->t->client_count;
+    s->time = r->time;
     r->t->peer_bytes += data.count;
     r->t->peer_count++;
 }
@@ -285,10 +326,8 @@ static const named_number results[] = {
 #undef RESULT_ROW
         {"socket", SOCKET},
     {"0", 0},
+    {"1", 1},
 };
-
-static const named_number calls[] = {
-    {"connect", CONNECT}, {"noop", NOOP}, {"command", COMMAND}, {"disconnect", DISCONNECT}, {"close", CLOSE}};
 
 static int look_up(reader *r, const named_number *table, size_t count, const char *name, size_t length)
 {
@@ -300,20 +339,257 @@ static int look_up(reader *r, const named_number *table, size_t count, const cha
     return 0;
 }
 
+/* ---- the arguments of a call ---- */
+
+/* One argument: a word, or what stands in double quotes or in parentheses, those left out. Moves `*at` behind it and
+   the space that follows. Returns its first character, a NUL at the end of the line. */
+static char next_argument(reader *r, const char **at, text *argument)
+{
+    const char *from = *at, *end = from;
+    char kind = *from;
+
+    if (kind == '"') {
+        for (end = ++from; *end && *end != '"'; end++)
+            end += *end == '\\' && end[1] != '\0';
+    } else if (kind == '(') {
+        from++;
+        end = from + strcspn(from, ")");
+    } else {
+        end += strcspn(from, " ");
+    }
+    argument->bytes = from;
+    argument->count = (size_t)(end - from);
+    if ((kind == '"' || kind == '(') && *end++ == '\0')
+        bad_transcript(r, "not closed", from);
+    if (*end != '\0' && *end++ != ' ')
+        bad_transcript(r, "no space between arguments", from);
+    *at = end;
+    return kind;
+}
+
+static int is_word(const text *argument, const char *word)
+{
+    return strlen(word) == argument->count && memcmp(argument->bytes, word, argument->count) == 0;
+}
+
+static text unescape_part(reader *r, const text *raw)
+{
+    char *copy = allot(r, raw->count + 1);
+
+    memcpy(copy, raw->bytes, raw->count);
+    copy[raw->count] = '\0';
+    return unescape(r, copy);
+}
+
+/* "text", or NIL for a null pointer: then `bytes` is 0. */
+static text parse_string(reader *r, const char **at)
+{
+    text raw, none = {0, 0};
+    char kind = next_argument(r, at, &raw);
+
+    if (kind != '"' && is_word(&raw, "NIL"))
+        return none;
+    if (kind != '"')
+        bad_transcript(r, "not a string", raw.bytes);
+    return unescape_part(r, &raw);
+}
+
+static uint32_t to_number(reader *r, const char *from, size_t count)
+{
+    unsigned long long n = 0;
+
+    if (count == 0 || count > 10)
+        bad_transcript(r, "not a number", from);
+    for (size_t i = 0; i < count; i++) {
+        if (from[i] < '0' || from[i] > '9')
+            bad_transcript(r, "not a number", from);
+        n = n * 10 + (unsigned)(from[i] - '0');
+    }
+    if (n > 0xffffffffu)
+        bad_transcript(r, "too large", from);
+    return (uint32_t)n;
+}
+
+static uint32_t parse_number(reader *r, const char **at)
+{
+    text raw;
+
+    next_argument(r, at, &raw);
+    return to_number(r, raw.bytes, raw.count);
+}
+
+/* imapconnect_flags, a byte each; the order is that of what is printed. */
+static const struct flag_name {
+    const char *name;
+    size_t offset;
+} flag_names[] = {
+    {"\\Answered", offsetof(imapconnect_flags, answered)}, {"\\Deleted", offsetof(imapconnect_flags, deleted)},
+    {"\\Draft", offsetof(imapconnect_flags, draft)},       {"\\Flagged", offsetof(imapconnect_flags, flagged)},
+    {"\\Recent", offsetof(imapconnect_flags, recent)},     {"\\Seen", offsetof(imapconnect_flags, seen)},
+    {"\\*", offsetof(imapconnect_flags, keywords)},
+};
+
+#define FLAG_NAMES (sizeof flag_names / sizeof flag_names[0])
+
+/* (\\Seen \\Draft), or NIL for a null pointer. */
+static const imapconnect_flags *parse_flags(reader *r, const char **at)
+{
+    imapconnect_flags *flags = &r->t->flags[r->t->step_count - 1];
+    text raw, word;
+    const char *from = 0, *end = 0;
+
+    memset(flags, 0, sizeof *flags);
+    if (next_argument(r, at, &raw) != '(')
+        return 0;
+    raw = unescape_part(r, &raw);
+    for (from = raw.bytes, end = from + raw.count; from < end;) {
+        size_t i = 0;
+
+        word.bytes = from;
+        word.count = strcspn(from, " )");
+        from += word.count + 1;
+        while (i < FLAG_NAMES && !is_word(&word, flag_names[i].name))
+            i++;
+        if (i == FLAG_NAMES)
+            bad_transcript(r, "unknown flag", word.bytes);
+        *((uint8_t *)flags + flag_names[i].offset) = 1;
+    }
+    return flags;
+}
+
+static const named_number changes[] = {
+    {"answered", ANSWERED}, {"deleted", DELETED}, {"draft", DRAFT}, {"flagged", FLAGGED}, {"seen", SEEN}};
+
+/* +seen -flagged; a digit in place of the sign is handed over as it is. */
+static void parse_changes(reader *r, step *s, const char **at)
+{
+    while (**at) {
+        text raw;
+        char sign = next_argument(r, at, &raw);
+        int which = look_up(r, changes, CHANGES, raw.bytes + 1, raw.count - 1);
+
+        s->changes[which] = sign == '+' ? IMAPCONNECT_ADD : sign == '-' ? IMAPCONNECT_REMOVE : sign - '0';
+    }
+}
+
+/* "uid" in front of first and last; "seen" behind a part. */
+static int parse_word(reader *r, const char **at, const char *word)
+{
+    size_t count = strlen(word);
+    text raw;
+
+    if (strncmp(*at, word, count) != 0)
+        return 0;
+    next_argument(r, at, &raw);
+    return is_word(&raw, word);
+}
+
+/* What a call is given: s a string, n a number, t the rest of the line, u perhaps the word "uid", p perhaps "seen",
+   f changes of flags, l a list of flags, x bytes for the source. Behind ? the line may end. */
+static const struct call_name {
+    const char *name;
+    int what;
+    const char *signature;
+} calls[] = {
+    {"connect", CONNECT, ""},
+    {"noop", NOOP, ""},
+    {"command", COMMAND, "t"},
+    {"disconnect", DISCONNECT, ""},
+    {"close", CLOSE, ""},
+    {"select", SELECT, "s"},
+    {"examine", EXAMINE, "s"},
+    {"close-mailbox", CLOSE_MAILBOX, ""},
+    {"unselect", UNSELECT, ""},
+    {"check", CHECK, ""},
+    {"id", ID, "s?s"},
+    {"enable", ENABLE, "s"},
+    {"list", LIST, "ss"},
+    {"lsub", LSUB, "ss"},
+    {"create", CREATE, "s"},
+    {"delete", DELETE, "s"},
+    {"subscribe", SUBSCRIBE, "s"},
+    {"unsubscribe", UNSUBSCRIBE, "s"},
+    {"rename", RENAME, "ss"},
+    {"status", STATUS, "s"},
+    {"namespaces", NAMESPACES, ""},
+    {"messages", MESSAGES, "?unn"},
+    {"headers", HEADERS, "n"},
+    {"message", MESSAGE, "n"},
+    {"part", PART, "ns?nnp"},
+    {"flags", FLAGS, "nf"},
+    {"expunge", EXPUNGE, ""},
+    {"copy", COPY, "ns"},
+    {"move", MOVE, "ns"},
+    {"search", SEARCH, "s?ss"},
+    {"append", APPEND, "slsx"},
+    {"idle", IDLE, "n"},
+};
+
+static const struct call_name *find_call(reader *r, const char *value, size_t length)
+{
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        if (strlen(calls[i].name) == length && memcmp(calls[i].name, value, length) == 0)
+            return &calls[i];
+    }
+    bad_transcript(r, "unknown call", value);
+    return 0;
+}
+
+static void parse_arguments(reader *r, step *s, const char *signature, const char *at)
+{
+    int strings = 0, numbers = 0, optional = 0;
+
+    for (; *signature && !(optional && *at == '\0'); signature++) {
+        switch (*signature) {
+        case 's':
+            s->strings[strings++] = parse_string(r, &at).bytes;
+            break;
+        case 'n':
+            s->numbers[numbers++] = parse_number(r, &at);
+            break;
+        case 't':
+            s->strings[strings++] = unescape_string(r, at);
+            return;
+        case 'u':
+            s->by = parse_word(r, &at, "uid") ? IMAPCONNECT_BY_UID : IMAPCONNECT_BY_SEQUENCE;
+            break;
+        case 'p':
+            s->mark_seen = parse_word(r, &at, "seen");
+            break;
+        case 'f':
+            parse_changes(r, s, &at);
+            break;
+        case 'l':
+            s->flags = parse_flags(r, &at);
+            break;
+        case 'x':
+            s->source = parse_string(r, &at);
+            break;
+        default:
+            optional = 1;
+        }
+    }
+    if (*at)
+        bad_transcript(r, "too many arguments", at);
+}
+
 static void parse_call(reader *r, const char *value)
 {
     step *s = &r->t->steps[r->t->step_count++];
     size_t length = strcspn(value, " ");
+    const struct call_name *call = find_call(r, value, length);
 
     if (r->t->step_count > MAX_STEPS)
         bad_transcript(r, "too many calls", value);
     memset(s, 0, sizeof *s);
     s->line = r->line;
-    s->open = -1;
-    s->what = look_up(r, calls, sizeof calls / sizeof calls[0], value, length);
-    s->argument = unescape_string(r, value + length + (value[length] == ' '));
+    s->open = s->stop = s->given = -1;
+    s->took = r->time = NO_TIME;
+    s->what = call->what;
+    parse_arguments(r, s, call->signature, value + length + (value[length] == ' '));
     s->lists = r->t->list_count;
     s->logs = r->t->log_count;
+    s->rows = r->t->row_count;
 }
 
 static void parse_result(reader *r, const char *value)
@@ -349,6 +625,40 @@ static void parse_log(reader *r, const char *value)
         bad_transcript(r, "too many log lines", value);
     r->t->logs[r->t->log_count++] = unescape(r, value);
     s->log_count++;
+}
+
+static void parse_row(reader *r, const char *value)
+{
+    step *s = last_step(r);
+
+    if (r->t->row_count == MAX_TEXTS)
+        bad_transcript(r, "too many rows", value);
+    r->t->rows[r->t->row_count++] = unescape(r, value);
+    s->row_count++;
+}
+
+/* Several of these add up. */
+static void parse_sink(reader *r, const char *value)
+{
+    step *s = last_step(r);
+    text more = unescape(r, value);
+    char *whole = allot(r, s->sink.count + more.count + 1);
+
+    if (s->sink.count)
+        memcpy(whole, s->sink.bytes, s->sink.count);
+    memcpy(whole + s->sink.count, more.bytes, more.count + 1);
+    s->sink.bytes = whole;
+    s->sink.count += more.count;
+}
+
+static void parse_time(reader *r, const char *value)
+{
+    r->time = to_number(r, value, strlen(value));
+}
+
+static void parse_took(reader *r, const char *value)
+{
+    last_step(r)->took = to_number(r, value, strlen(value));
 }
 
 static void parse_client(reader *r, const char *value)
@@ -398,6 +708,11 @@ static void set_step_number(reader *r, const char *value)
     *(int *)(void *)((char *)last_step(r) + r->offset) = number(r, value);
 }
 
+static void set_out(reader *r, const char *value)
+{
+    last_step(r)->out = unescape_string(r, value);
+}
+
 static void set_answer(reader *r, const char *value)
 {
     last_step(r)->answers[r->offset] = unescape_string(r, value);
@@ -430,6 +745,20 @@ static const directive directives[] = {
     {"opened:", set_number, offsetof(transcript, opened)},
     {"list_size:", set_number, offsetof(transcript, list_size)},
     {"max_reply:", set_number, offsetof(transcript, max_reply)},
+    {"timeout:", set_number, offsetof(transcript, timeout)},
+    {"idle_renew:", set_number, offsetof(transcript, idle_renew)},
+    {"idle_poll:", set_number, offsetof(transcript, idle_poll)},
+    {"log_varies:", set_number, offsetof(transcript, log_varies)},
+    {"row:", parse_row, 0},
+    {"news:", parse_row, 0},
+    {"sink:", parse_sink, 0},
+    {"out:", set_out, 0},
+    {"time:", parse_time, 0},
+    {"took:", parse_took, 0},
+    {"stop:", set_step_number, offsetof(step, stop)},
+    {"stop_wait:", set_step_number, offsetof(step, stop_wait)},
+    {"given:", set_step_number, offsetof(step, given)},
+    {"no_callback:", set_step_number, offsetof(step, no_callback)},
     {"truncated:", set_step_number, offsetof(step, truncated)},
     {"open:", set_step_number, offsetof(step, open)},
     {"over:", set_step_number, offsetof(step, over)},
@@ -578,7 +907,7 @@ static char *read_whole(const char *path)
 
 static void load(transcript *t, const char *path)
 {
-    reader r = {0, 0, 0, 0};
+    reader r = {0, 0, 0, 0, NO_TIME};
     char *bytes = read_whole(path);
     char *line = bytes;
 
@@ -616,7 +945,17 @@ static void load(transcript *t, const char *path)
 /* ---- one replay ------------------------------------------------------------------------------------ */
 
 /* What may go wrong from outside, in the k-th call of the kind. */
-enum { NO_FAULT, TRANSPORT_FAILS, TRANSPORT_RETURNS_0, LOG_CANCELS, RESPONSE_CANCELS, FAULTS };
+enum {
+    NO_FAULT,
+    TRANSPORT_FAILS,
+    TRANSPORT_RETURNS_0,
+    LOG_CANCELS,
+    RESPONSE_CANCELS,
+    ROW_CANCELS,
+    SINK_CANCELS,
+    SOURCE_FAILS,
+    FAULTS
+};
 
 /* One way to replay. */
 typedef struct way {
@@ -645,32 +984,60 @@ typedef struct wire {
     int opens, closes, wanted, stalls, split_done;
     size_t tls_record, tls_header; /* of the record that the client is sending: bytes to come; bytes of its header */
     unsigned char tls_type, tls_length;
-    uint32_t now;
-    int logging; /* in the middle of a log line */
-    char *log;   /* joined log lines, '\n' behind each */
+    imapconnect_session *session;
+    uint32_t now, began; /* the clock; when the call began */
+    int logging;         /* in the middle of a log line */
+    char *log;           /* joined log lines, '\n' behind each */
     size_t log_used;
+    size_t row_count, row_used; /* what the callbacks of the present call saw, in `rows` and `row_lines` */
+    size_t sink_used, given;
+    int stopped; /* a callback has said stop */
     char failure[600];
 } wire;
 
 static char reference[RECORD_SIZE], record[RECORD_SIZE], log_lines[RECORD_SIZE];
+static char row_lines[RECORD_SIZE], sunk[RECORD_SIZE];
 static size_t reference_used, record_used;
+static text rows[MAX_TEXTS];
+static wire *playing; /* the replay in progress */
 
 /* The first failure counts. The library goes on with an error, so that it can be reported from outside. */
 static int broken(wire *v, int line, const char *what)
 {
     if (v->failure[0] == '\0') {
         snprintf(v->failure, sizeof v->failure,
-                 "%s:%d: %s (read %zu, write %zu, split %zu, wants %d, %s%s; client segment %zu+%zu, server %zu)",
-                 v->file, line, what, v->w.read_chunk, v->w.write_chunk, v->w.split, v->w.wants,
-                 v->w.nonblocking ? "non-blocking" : "blocking", v->w.bare ? ", bare" : "", v->client_segment,
-                 v->client_offset, v->received);
+                 "%s:%d: %s (read %ld, write %ld, split %zu, wants %d, fault %d %d, %s%s; client segment %zu+%zu, "
+                 "server %zu)",
+                 v->file, line, what, (long)v->w.read_chunk, (long)v->w.write_chunk, v->w.split, v->w.wants,
+                 v->w.fault, v->w.fault_at, v->w.nonblocking ? "non-blocking" : "blocking", v->w.bare ? ", bare" : "",
+                 v->client_segment, v->client_offset, v->received);
     }
+    return IMAPCONNECT_E_TRANSPORT;
+}
+
+/* Adds to the failure what the client sent there. */
+static int broken_by(wire *v, const unsigned char *bytes, size_t count)
+{
+    size_t used = strlen(v->failure);
+
+    for (; count && used + 5 < sizeof v->failure; count--, bytes++)
+        used += (size_t)snprintf(v->failure + used, 5, *bytes < 0x20 || *bytes > 0x7e ? "\\x%02x" : "%c", *bytes);
     return IMAPCONNECT_E_TRANSPORT;
 }
 
 static int current_line(const wire *v)
 {
     return v->t->steps[v->step].line;
+}
+
+static const step *current_step(const wire *v)
+{
+    return &v->t->steps[v->step];
+}
+
+static uint32_t elapsed(const wire *v)
+{
+    return v->now - v->began;
 }
 
 /* True when would-block is due: it comes `wants` times, then progress once. */
@@ -715,15 +1082,43 @@ static const segment *readable(const wire *v)
 
     if (v->peer_segment == v->t->peer_count)
         return 0;
-    return s->after <= v->client_segment && s->step <= v->step ? s : 0;
+    if (s->after > v->client_segment || s->step > v->step)
+        return 0;
+    return s->step == v->step && s->time != NO_TIME && elapsed(v) < s->time ? 0 : s;
+}
+
+/* The moment that the dialogue speaks of next; NO_TIME when it does not. */
+static uint32_t next_moment(const wire *v)
+{
+    const segment *client = &v->t->client[v->client_segment], *peer = &v->t->peer[v->peer_segment];
+    uint32_t moment = current_step(v)->took;
+
+    if (v->client_segment < v->t->client_count && client->step == v->step && client->time < moment)
+        moment = client->time;
+    if (v->peer_segment < v->t->peer_count && peer->step == v->step && peer->time < moment && elapsed(v) < peer->time)
+        moment = peer->time;
+    return moment;
+}
+
+/* The clock goes on: to just before the next moment, and to that moment; where there is none, by ten seconds. */
+static void pass_time(wire *v)
+{
+    uint32_t moment = next_moment(v), wait = 10000;
+
+    if (moment != NO_TIME && moment > elapsed(v))
+        wait = moment - elapsed(v);
+    else
+        moment = NO_TIME;
+    v->now += moment != NO_TIME && wait > 1 ? wait - 1 : wait;
 }
 
 /* A read in vain. A session that only waits must run into its time limit: the clock goes on by itself. */
 static int nothing_there(wire *v)
 {
     v->stalls++;
-    if (v->stalls > PATIENCE)
-        v->now += 10000;
+    /* A session may look twice before it asks the clock; and while it cannot write it looks, too. */
+    if (v->stalls > PATIENCE && v->stalls % 4 == 0 && v->wanted == 0)
+        pass_time(v);
     if (v->stalls > TURN_LIMIT)
         return broken(v, current_line(v), "the session waits for ever");
     return IMAPCONNECT_WANT_READ;
@@ -735,10 +1130,12 @@ static size_t smaller(size_t a, size_t b)
 }
 
 /* A page that cannot be touched follows each of these. */
-static char *flush_input, *flush_list, *flush_session;
+static char *flush_input, *flush_list, *flush_session, *flush_output, *flush_strings[MAX_STRINGS];
 
-#define INPUT_SIZE 65536u
-#define LIST_SIZE  131072
+#define INPUT_SIZE  65536u
+#define OUTPUT_SIZE sizeof(imapconnect_selection)
+#define UNTOUCHED   0xa5
+#define LIST_SIZE   131072
 
 /* Copies what is readable, over the borders of segments, to where it ends flush against a forbidden page, and
    from there to the library. */
@@ -769,9 +1166,11 @@ static size_t copy_input(wire *v, char *to, size_t count)
 static void spoil(wire *v, char *bytes, size_t count)
 {
     static const char bait[] = "\r\na1 OK x\r\na2 OK x\r\n+ YQ==\r\n* BYE x\r\n";
+    size_t made = smaller(count, sizeof bait - 1);
 
-    for (size_t i = 0; i < count; i++)
-        bytes[i] = bait[i % (sizeof bait - 1)];
+    memcpy(bytes, bait, made);
+    for (; made < count; made += smaller(made, count - made))
+        memcpy(bytes + made, bytes, smaller(made, count - made));
 #ifdef __SANITIZE_ADDRESS__
     ASAN_POISON_MEMORY_REGION(bytes, count);
 #endif
@@ -814,8 +1213,13 @@ static int wire_read(void *context, void *bytes, size_t count)
         return broken(v, current_line(v), "read without a connection");
     if (count == 0)
         return broken(v, current_line(v), "read of nothing");
-    if (!s)
-        return nothing_there(v);
+    if (!s) {
+        int nothing = nothing_there(v);
+
+        s = readable(v); /* the clock may have gone on */
+        if (!s)
+            return nothing;
+    }
     if (!v->t->at_once && blocks(v))
         return IMAPCONNECT_WANT_READ;
     if (s->kind != BYTES)
@@ -862,6 +1266,12 @@ static int accept_tls(wire *v, unsigned char c, int first)
     return 1;
 }
 
+/* A client's line with a moment leaves then, or within the second that follows. */
+static int is_in_time(const wire *v, const segment *s)
+{
+    return s->time == NO_TIME || (elapsed(v) >= s->time && elapsed(v) < s->time + 1000);
+}
+
 static int accept_byte(wire *v, unsigned char c)
 {
     const segment *s = &v->t->client[v->client_segment];
@@ -871,6 +1281,8 @@ static int accept_byte(wire *v, unsigned char c)
         return accept_tls(v, c, 0) ? 0 : broken(v, s[-1].line, "plain bytes after the ClientHello");
     if (over || s->step > v->step)
         return broken(v, current_line(v), "sent more than it should");
+    if (!is_in_time(v, s))
+        return broken(v, s->line, elapsed(v) < s->time ? "sent too early" : "sent too late");
     if (s->kind == TLS)
         return accept_tls(v, c, 1) ? 0 : broken(v, s->line, "not a ClientHello");
     if ((unsigned char)s->data.bytes[v->client_offset] != c)
@@ -913,7 +1325,7 @@ static int wire_write(void *context, const void *bytes, size_t count)
         return broken(v, v->t->client[v->client_segment].line, "sent before it had read what was there");
     for (size_t i = 0; i < n; i++) {
         if (accept_byte(v, from[i]) < 0)
-            return IMAPCONNECT_E_TRANSPORT;
+            return broken_by(v, from + i, n - i);
     }
     v->stalls = 0;
     return (int)n;
@@ -942,9 +1354,13 @@ static int find_secret(const transcript *t, const char *bytes, size_t count)
 {
     for (size_t i = 0; i < t->secret_count; i++) {
         const text *secret = &t->secrets[i];
+        const char *at = bytes;
 
-        for (size_t k = 0; k + secret->count <= count; k++) {
-            if (bytes[k] == secret->bytes[0] && memcmp(bytes + k, secret->bytes, secret->count) == 0)
+        while ((size_t)(bytes + count - at) >= secret->count) {
+            at = memchr(at, secret->bytes[0], (size_t)(bytes + count - at) - secret->count + 1);
+            if (!at)
+                break;
+            if (memcmp(at++, secret->bytes, secret->count) == 0)
                 return 1;
         }
     }
@@ -1015,6 +1431,200 @@ static int on_response(void *user, int event, const char *bytes, size_t count)
     }
     return fails(v, RESPONSE_CANCELS, IMAPCONNECT_E_CANCELLED);
 }
+
+/* ---- what the calls hand out, written as the transcripts write it ---- */
+
+/* Every callback comes while its call runs, with the pointer that was given to the call, and not after it said stop. */
+static wire *called(void *user)
+{
+    wire *v = playing;
+
+    if (user != &v->row_used)
+        broken(v, current_line(v), "a callback got another `user`");
+    if (v->stopped)
+        broken(v, current_line(v), "a callback was called after it had said stop");
+    return v;
+}
+
+/* Adds a row, and says whether its callback is to say stop. */
+static int take_row(wire *v, const char *line)
+{
+    const step *s = current_step(v);
+    size_t count = strlen(line);
+
+    if (v->row_count == MAX_TEXTS || v->row_used + count > RECORD_SIZE) {
+        broken(v, s->line, "too many rows");
+        return 1;
+    }
+    memcpy(row_lines + v->row_used, line, count);
+    rows[v->row_count].bytes = row_lines + v->row_used;
+    rows[v->row_count++].count = count;
+    v->row_used += count;
+    return s->stop >= 0 && v->row_count >= (size_t)s->stop;
+}
+
+/* The same where stop is the end of the session. */
+static int take_fatal_row(wire *v, const char *line)
+{
+    v->stopped = take_row(v, line);
+    v->stopped |= fails(v, ROW_CANCELS, IMAPCONNECT_E_CANCELLED);
+    return v->stopped;
+}
+
+/* "/", or NIL for none. */
+static const char *quoted_separator(char separator, char to[4])
+{
+    snprintf(to, 4, "\"%c\"", separator);
+    return separator ? to : "NIL";
+}
+
+#define ROW_SIZE 2048
+
+static int on_mailbox(void *user, const imapconnect_mailbox *row)
+{
+    wire *v = called(user);
+    char line[ROW_SIZE], separator[4];
+
+    snprintf(line, sizeof line, "\"%s\" %s%s%s%s%s%s%s%s", row->name, quoted_separator(row->separator, separator),
+             row->has_children > 0 ? " children" : "", row->has_children == 0 ? " no-children" : "",
+             row->no_inferiors ? " no-inferiors" : "", row->no_select ? " no-select" : "",
+             row->marked ? " marked" : "", row->unmarked ? " unmarked" : "", row->raw ? " raw" : "");
+    if (row->has_children < -1 || row->has_children > 1)
+        broken(v, current_line(v), "has_children is none of its three values");
+    return take_fatal_row(v, line);
+}
+
+static int on_namespace(void *user, const imapconnect_namespace *row)
+{
+    static const char *const kinds[] = {"own", "others", "shared"};
+    wire *v = called(user);
+    char line[ROW_SIZE], separator[4];
+
+    snprintf(line, sizeof line, "%s \"%s\" %s", row->kind > 2 ? "unknown" : kinds[row->kind], row->prefix,
+             quoted_separator(row->separator, separator));
+    return take_fatal_row(v, line);
+}
+
+/* (\Seen \*); `to` has room for all. */
+static const char *quoted_flags(const imapconnect_flags *flags, char to[80])
+{
+    char *at = to;
+
+    *at++ = '(';
+    for (size_t i = 0; i < FLAG_NAMES; i++) {
+        uint8_t value = *((const uint8_t *)flags + flag_names[i].offset);
+
+        if (value)
+            at += snprintf(at, 16, "%s%s%s", at == to + 1 ? "" : " ", flag_names[i].name, value == 1 ? "" : "?");
+    }
+    memcpy(at, ")", 2);
+    return to;
+}
+
+static int on_message(void *user, const imapconnect_message *row)
+{
+    wire *v = called(user);
+    char line[ROW_SIZE], flags[80];
+
+    snprintf(line, sizeof line, "%lu uid=%lu size=%lu \"%.27s\" %s", (unsigned long)row->sequence,
+             (unsigned long)row->uid, (unsigned long)row->size, row->internal_date, quoted_flags(&row->flags, flags));
+    return take_fatal_row(v, line);
+}
+
+static int on_uid(void *user, uint32_t uid)
+{
+    wire *v = called(user);
+    char line[16];
+
+    snprintf(line, sizeof line, "%lu", (unsigned long)uid);
+    return take_fatal_row(v, line);
+}
+
+/* To say stop here is no error: it ends the wait. So it is no fault either; and what else comes before the wait has
+   ended is told, too. */
+static int on_news(void *user, int what, uint32_t number)
+{
+    static const char *const kinds[] = {"nothing", "exists", "expunge", "recent", "flags"};
+    wire *v = called(user);
+    char line[40];
+    int stop = 0;
+
+    snprintf(line, sizeof line, "%s %lu", what < 1 || what > 4 ? "unknown" : kinds[what], (unsigned long)number);
+    stop = take_row(v, line);
+    if (current_step(v)->stop_wait == (int)v->row_count)
+        imapconnect_idle_stop(v->session);
+    return stop;
+}
+
+static int sink(void *user, const void *bytes, size_t count)
+{
+    wire *v = called(user);
+    const step *s = current_step(v);
+
+    if (count == 0 || v->sink_used + count > RECORD_SIZE) {
+        broken(v, s->line, "bad call of the sink");
+        return 1;
+    }
+    memcpy(sunk + v->sink_used, bytes, count);
+    v->sink_used += count;
+    v->stopped = s->stop >= 0 && v->sink_used >= (size_t)s->stop;
+    v->stopped |= fails(v, SINK_CANCELS, IMAPCONNECT_E_CANCELLED);
+    return v->stopped;
+}
+
+/* Gives one byte, or as many as fit. It may write to all that it is shown. It has three ways to fail. */
+static int source(void *user, void *bytes, size_t count)
+{
+    wire *v = called(user);
+    const step *s = current_step(v);
+    size_t left = s->source.count - v->given, n = smaller(smaller(count, v->w.write_chunk), left);
+    int failures[] = {0, -1, (int)smaller(count, INPUT_SIZE) + 1};
+
+    if (s->stop > (int)v->given)
+        n = smaller(n, (size_t)s->stop - v->given);
+    memset(bytes, 'Z', count);
+    if (n == 0) {
+        broken(v, s->line, count ? "the source is asked for more than was announced" : "asked for nothing");
+        return 0;
+    }
+    v->stopped = s->stop >= 0 && v->given >= (size_t)s->stop;
+    v->stopped |= fails(v, SOURCE_FAILS, IMAPCONNECT_E_CANCELLED);
+    if (v->stopped)
+        return failures[v->w.fault_at % 3];
+    memcpy(bytes, s->source.bytes + v->given, n);
+    v->given += n;
+    return (int)n;
+}
+
+static const char *quoted_output(const wire *v, char *to, size_t size)
+{
+    const imapconnect_selection *selection = (const void *)(flush_output - sizeof *selection);
+    const imapconnect_status *status = (const void *)(flush_output - sizeof *status);
+    int is_status = current_step(v)->what == STATUS;
+    const struct {
+        const char *name;
+        uint32_t number;
+    } numbers[] = {{"messages", is_status ? status->messages : selection->messages},
+                   {"recent", is_status ? status->recent : selection->recent},
+                   {"uidnext", is_status ? status->uidnext : selection->uidnext},
+                   {"uidvalidity", is_status ? status->uidvalidity : selection->uidvalidity},
+                   {"unseen", is_status ? status->unseen : selection->unseen}};
+    char flags[80], permanent[80];
+    size_t used = 0;
+
+    for (size_t i = 0; i < 5; i++) {
+        if (numbers[i].number)
+            used += (size_t)snprintf(to + used, size - used, "%s%s=%lu", used ? " " : "", numbers[i].name,
+                                     (unsigned long)numbers[i].number);
+    }
+    if (!is_status)
+        snprintf(to + used, size - used, "%sflags=%s permanent=%s%s", used ? " " : "",
+                 quoted_flags(&selection->flags, flags), quoted_flags(&selection->permanent_flags, permanent),
+                 selection->read_only ? " read-only" : "");
+    return to;
+}
+
+/* ---- what a call leaves behind ---- */
 
 static void note(const char *bytes, size_t count)
 {
@@ -1124,9 +1734,104 @@ static void check_answers(wire *v, const step *s, const imapconnect_session *ses
     }
 }
 
+/* What came through the callbacks. When the call was cut short (`whole` 0) it is the beginning of what is expected. */
+static void check_rows(wire *v, const step *s, int whole)
+{
+    const text *want = v->t->rows + s->rows;
+    size_t i = 0;
+
+    for (; i < v->row_count && i < s->row_count; i++) {
+        if (rows[i].count != want[i].count || memcmp(rows[i].bytes, want[i].bytes, want[i].count) != 0)
+            differs(v, s, "row", want[i].bytes, rows[i].bytes, rows[i].count);
+    }
+    if (i < v->row_count)
+        differs(v, s, "row", "(no more)", rows[i].bytes, rows[i].count);
+    if (i < s->row_count && whole)
+        differs(v, s, "row", want[i].bytes, "(nothing)", 9);
+}
+
+/* One that says stop after N bytes gets pieces of any size; so it is not said where exactly the call ends. */
+static int is_cut_anywhere(const step *s)
+{
+    return s->what >= HEADERS && s->what <= PART && s->stop >= 0;
+}
+
+/* The same for the sink. */
+static void check_sink(wire *v, const step *s, int whole)
+{
+    size_t most = s->sink.count;
+    size_t least = !whole ? 0 : is_cut_anywhere(s) ? (size_t)s->stop : most;
+
+    if (v->sink_used < least || v->sink_used > most)
+        differs(v, s, "number of bytes in the sink", s->sink.bytes ? s->sink.bytes : "(none)", sunk, v->sink_used);
+    else if (v->sink_used && memcmp(sunk, s->sink.bytes, v->sink_used) != 0)
+        differs(v, s, "sink", s->sink.bytes, sunk, v->sink_used);
+}
+
+static void check_output(wire *v, const step *s)
+{
+    char got[400] = "";
+
+    if (s->out && strcmp(quoted_output(v, got, sizeof got), s->out) != 0)
+        differs(v, s, "output", s->out, got, strlen(got));
+    note(got, strlen(got));
+}
+
+/* All that came out of the call but list and log. */
+static void check_outputs(wire *v, const step *s)
+{
+    int asked = s->given >= 0 ? s->given : s->result == 0 ? (int)s->source.count : -1;
+
+    check_rows(v, s, 1);
+    check_sink(v, s, 1);
+    check_output(v, s);
+    if (asked >= 0 && (size_t)asked != v->given)
+        broken(v, s->line, "more, or fewer, bytes were taken from the source");
+    note(row_lines, v->row_used);
+    note_number("rows", (long)v->row_count);
+    if (!is_cut_anywhere(s))
+        note(sunk, v->sink_used);
+}
+
 /* ---- running the calls ---- */
 
-static int start(wire *v, imapconnect_session *session, const step *s, imapconnect_list *list)
+/* The strings that a call is given end flush against a forbidden page, and are not what they were once the call is
+   over. A string is as long as the rest of its memory: there is no need to keep its size. */
+static const char *lend(const step *s, int i)
+{
+    size_t count = 0;
+
+    if (!s->strings[i])
+        return 0;
+    count = strlen(s->strings[i]) + 1;
+    return memcpy(flush_strings[i] - count, s->strings[i], count);
+}
+
+static void take_back(const step *s)
+{
+    for (int i = 0; i < MAX_STRINGS; i++) {
+        size_t count = s->strings[i] ? strlen(s->strings[i]) + 1 : 0;
+
+        memset(flush_strings[i] - count, UNTOUCHED, count);
+    }
+}
+
+/* Where a call writes its output, if it is given one: when the dialogue says what is in it, or that it fails. */
+static void *output(const step *s, size_t size)
+{
+    return s->out || s->result != 0 ? flush_output - size : 0;
+}
+
+static int is_untouched(void)
+{
+    for (size_t i = 1; i <= OUTPUT_SIZE; i++) {
+        if ((unsigned char)flush_output[-(int)i] != UNTOUCHED)
+            return 0;
+    }
+    return 1;
+}
+
+static int start_session(wire *v, imapconnect_session *session, const step *s, imapconnect_list *list)
 {
     const transcript *t = v->t;
 
@@ -1137,13 +1842,124 @@ static int start(wire *v, imapconnect_session *session, const step *s, imapconne
     case NOOP:
         return imapconnect_noop(session, list);
     case COMMAND:
-        return imapconnect_command(session, s->argument, list);
+        return imapconnect_command(session, lend(s, 0), list);
     case DISCONNECT:
         return imapconnect_disconnect(session, list);
+    case CHECK:
+        return imapconnect_check(session, list);
+    case ID:
+        return imapconnect_id(session, lend(s, 0), lend(s, 1), list);
+    case ENABLE:
+        return imapconnect_enable(session, lend(s, 0), list);
+    case IDLE:
+        return imapconnect_idle(session, s->numbers[0], s->no_callback ? 0 : on_news, &v->row_used, list);
     default:
         imapconnect_close(session);
         return 0;
     }
+}
+
+static int start_mailbox(wire *v, imapconnect_session *session, const step *s, imapconnect_list *list)
+{
+    const char *name = lend(s, 0);
+
+    switch (s->what) {
+    case SELECT:
+        return imapconnect_select_mailbox(session, name, output(s, sizeof(imapconnect_selection)), list);
+    case EXAMINE:
+        return imapconnect_examine_mailbox(session, name, output(s, sizeof(imapconnect_selection)), list);
+    case CLOSE_MAILBOX:
+        return imapconnect_close_mailbox(session, list);
+    case UNSELECT:
+        return imapconnect_unselect_mailbox(session, list);
+    case LIST:
+        return imapconnect_list_mailboxes(session, name, lend(s, 1), s->no_callback ? 0 : on_mailbox, &v->row_used,
+                                          list);
+    case LSUB:
+        return imapconnect_list_subscribed_mailboxes(session, name, lend(s, 1), s->no_callback ? 0 : on_mailbox,
+                                                     &v->row_used, list);
+    case CREATE:
+        return imapconnect_create_mailbox(session, name, list);
+    case DELETE:
+        return imapconnect_delete_mailbox(session, name, list);
+    case SUBSCRIBE:
+        return imapconnect_subscribe_mailbox(session, name, list);
+    case UNSUBSCRIBE:
+        return imapconnect_unsubscribe_mailbox(session, name, list);
+    case RENAME:
+        return imapconnect_rename_mailbox(session, name, lend(s, 1), list);
+    case STATUS:
+        return imapconnect_mailbox_status(session, name, output(s, sizeof(imapconnect_status)), list);
+    default:
+        return imapconnect_list_namespaces(session, s->no_callback ? 0 : on_namespace, &v->row_used, list);
+    }
+}
+
+static int start_part(wire *v, imapconnect_session *session, const step *s, imapconnect_list *list)
+{
+    static imapconnect_part part;
+
+    part.section = lend(s, 0);
+    part.offset = s->numbers[1];
+    part.count = s->numbers[2];
+    part.mark_seen = s->mark_seen;
+    return imapconnect_recv_part(session, s->numbers[0], &part, s->no_callback ? 0 : sink, &v->row_used, list);
+}
+
+static int start_message(wire *v, imapconnect_session *session, const step *s, imapconnect_list *list)
+{
+    uint32_t uid = s->numbers[0];
+    imapconnect_sink to = s->no_callback ? 0 : sink;
+
+    switch (s->what) {
+    case MESSAGES:
+        return imapconnect_list_messages(session, s->by, s->numbers[0], s->numbers[1],
+                                         s->no_callback ? 0 : on_message, &v->row_used, list);
+    case HEADERS:
+        return imapconnect_recv_headers(session, uid, to, &v->row_used, list);
+    case MESSAGE:
+        return imapconnect_recv_message(session, uid, to, &v->row_used, list);
+    case PART:
+        return start_part(v, session, s, list);
+    case FLAGS:
+        return imapconnect_set_message_flags(session, uid, s->changes[ANSWERED], s->changes[DELETED],
+                                             s->changes[DRAFT], s->changes[FLAGGED], s->changes[SEEN], list);
+    case EXPUNGE:
+        return imapconnect_expunge_messages(session, list);
+    case COPY:
+        return imapconnect_copy_message(session, uid, lend(s, 0), list);
+    case MOVE:
+        return imapconnect_move_message(session, uid, lend(s, 0), list);
+    case SEARCH:
+        return imapconnect_search(session, lend(s, 0), lend(s, 1), lend(s, 2), s->no_callback ? 0 : on_uid,
+                                  &v->row_used, list);
+    default:
+        return imapconnect_append(session, lend(s, 0), s->flags, lend(s, 1), (uint32_t)s->source.count,
+                                  s->no_callback ? 0 : source, &v->row_used, list);
+    }
+}
+
+static int start(wire *v, imapconnect_session *session, const step *s, imapconnect_list *list)
+{
+    if (s->what < SELECT)
+        return start_session(v, session, s, list);
+    if (s->what < MESSAGES)
+        return start_mailbox(v, session, s, list);
+    return start_message(v, session, s, list);
+}
+
+/* How long a session may sleep: not beyond its time limit, nor beyond the moment of its next line. */
+static uint32_t longest_sleep(const wire *v)
+{
+    const segment *s = &v->t->client[v->client_segment];
+    uint32_t limit = v->t->timeout ? (uint32_t)v->t->timeout : 60000;
+
+    if (current_step(v)->what == IDLE && limit < 480000)
+        limit = 480000;
+    if (v->client_segment == v->t->client_count || s->step != v->step || s->time == NO_TIME ||
+        v->received < s->after || elapsed(v) >= s->time)
+        return limit;
+    return (uint32_t)smaller(limit, s->time - elapsed(v));
 }
 
 static void check_wants(wire *v, const imapconnect_session *session)
@@ -1155,7 +1971,7 @@ static void check_wants(wire *v, const imapconnect_session *session)
         broken(v, current_line(v), "wants something unknown");
     if (bits == 0 && milliseconds > 1000)
         broken(v, current_line(v), "wants nothing, for long");
-    if (milliseconds > 60000)
+    if (milliseconds > longest_sleep(v))
         broken(v, current_line(v), "wants to sleep beyond its time limit");
 }
 
@@ -1165,12 +1981,17 @@ static int run_call(wire *v, imapconnect_session *session, const step *s, imapco
 
     for (long turns = 0; v->w.nonblocking && result == IMAPCONNECT_PENDING; turns++) {
         check_wants(v, session);
+        if (!is_untouched())
+            broken(v, s->line, "the output is written before the call has ended");
         if (turns > 200L * TURN_LIMIT) {
             broken(v, s->line, "pending for ever");
             break;
         }
         result = imapconnect_step(session);
     }
+    if (result < 0 && !is_untouched())
+        broken(v, s->line, "the output is written though the call has failed");
+    take_back(s);
     return result;
 }
 
@@ -1190,8 +2011,11 @@ static void check_wire(wire *v, const step *s)
 {
     const segment *next = &v->t->client[v->client_segment];
 
-    if (v->client_segment < v->t->client_count && next->step <= v->step)
+    /* A source that stops leaves some of what it gave in the transmit buffer. */
+    if (v->client_segment < v->t->client_count && next->step <= v->step && !(s->what == APPEND && s->stop > 0))
         broken(v, next->line, "was not sent");
+    if (s->took != NO_TIME && (elapsed(v) < s->took || elapsed(v) >= s->took + 1000))
+        broken(v, s->line, "took longer, or not as long");
     if (s->result == 0 || s->result == SOCKET || !imapconnect_code_is_fatal(s->result))
         note_number("streamed", (long)v->streamed);
 }
@@ -1237,6 +2061,8 @@ static void check_fault(wire *v, const imapconnect_session *session, const step 
     int cancelled = v->fault_result == IMAPCONNECT_E_CANCELLED && s->result < 0;
 
     unspoil(v);
+    check_rows(v, s, 0);
+    check_sink(v, s, 0);
     snprintf(message, sizeof message, "fault %d in call %d of its kind: the result is %d (%s), not %d", v->w.fault,
              v->w.fault_at, result, imapconnect_code_name(result), v->fault_result);
     if (v->t->has_tls ? result >= 0 : result != v->fault_result && !(cancelled && result == s->result))
@@ -1252,6 +2078,7 @@ static void check_step(wire *v, imapconnect_session *session, const step *s, ima
     unspoil(v);
     check_result(v, s, result);
     check_wire(v, s);
+    check_outputs(v, s);
     note_number("result", result);
     if (find_secret(v->t, (const char *)session, sizeof *session))
         broken(v, s->line, "a secret is in the session");
@@ -1260,8 +2087,10 @@ static void check_step(wire *v, imapconnect_session *session, const step *s, ima
     if (!v->w.bare && s->what != CLOSE) {
         check_list(v, s, list);
         check_log(v, s);
+    }
+    if (!v->w.bare && s->what != CLOSE && !is_cut_anywhere(s)) {
         note_list(list);
-        note(v->log, v->log_used);
+        note(v->log, v->t->log_varies ? 0 : v->log_used);
     }
     check_answers(v, s, session);
 }
@@ -1277,6 +2106,9 @@ static void configure(wire *v, imapconnect_session *session)
     config.nonblocking = v->w.nonblocking;
     config.refuse_cleartext = v->t->refuse_cleartext;
     config.max_reply = (uint32_t)v->t->max_reply;
+    config.timeout = (uint32_t)v->t->timeout;
+    config.idle_renew = (uint32_t)v->t->idle_renew;
+    config.idle_poll = (uint32_t)v->t->idle_poll;
     config.transport.context = v;
     config.transport.open = wire_open;
     config.transport.read = wire_read;
@@ -1284,6 +2116,15 @@ static void configure(wire *v, imapconnect_session *session)
     config.transport.close = wire_close;
     memset(session, 0xa5, sizeof *session);
     assert_int_equal(imapconnect_init(session, &config), 0);
+}
+
+static void begin_step(wire *v, int i)
+{
+    v->step = i;
+    v->began = v->now;
+    v->log_used = v->row_used = v->row_count = v->sink_used = v->given = 0;
+    v->stalls = v->stopped = 0;
+    memset(flush_output - OUTPUT_SIZE, UNTOUCHED, OUTPUT_SIZE);
 }
 
 /* Replays the dialogue once. What came out is in `record` then. Returns whether the fault, if any, came to pass. */
@@ -1301,14 +2142,14 @@ static int replay(const transcript *t, const char *file, const way *w)
     v.w = *w;
     v.now = 0xfffff000u; /* soon to wrap */
     v.log = log_lines;
+    v.session = session;
+    playing = &v;
     record_used = 0;
     configure(&v, session);
     imapconnect_list_init(&list, flush_list - t->list_size, (size_t)t->list_size);
     for (size_t i = 0; i < t->step_count && v.failure[0] == '\0' && v.fault_result == 0; i++) {
         last = &t->steps[i];
-        v.step = (int)i;
-        v.log_used = 0;
-        v.stalls = 0;
+        begin_step(&v, (int)i);
         result = run_call(&v, session, last, w->bare ? 0 : &list);
         if (v.fault_result != 0)
             check_fault(&v, session, last, result);
@@ -1446,6 +2287,9 @@ static void make_memory(void)
     flush_input = flush_memory(zero, INPUT_SIZE);
     flush_list = flush_memory(zero, LIST_SIZE);
     flush_session = flush_memory(zero, sizeof(imapconnect_session));
+    flush_output = flush_memory(zero, OUTPUT_SIZE);
+    for (int i = 0; i < MAX_STRINGS; i++)
+        flush_strings[i] = flush_memory(zero, INPUT_SIZE);
     close(zero);
 }
 
