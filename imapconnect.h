@@ -285,7 +285,8 @@ extern "C" {
       "a command text must not end in a literal's size: imapconnect_command() sends one line")                   \
     X(IMAPCONNECT_E_NO_TLS, -1422, 1, "this build has no TLS: `secure` must be 0")                               \
     X(IMAPCONNECT_E_LAYOUT, -1423, 0, "this file and the implementation were compiled with other limits")        \
-    X(IMAPCONNECT_E_NO_MESSAGE, -1424, 0, "there is no message with this UID")
+    X(IMAPCONNECT_E_NO_MESSAGE, -1424, 0, "there is no message with this UID")                                   \
+    X(IMAPCONNECT_E_READ_ONLY, -1425, 0, "the mailbox is open to read only")
 
 enum imapconnect_code {
 #define IMAPCONNECT_CODE_VALUE(name, number, fatal, text) name = number,
@@ -687,6 +688,7 @@ typedef struct imapconnect_engine { /* room >>engine: the protocol, without any 
     uint8_t step;      /* changes when a new time limit begins */
     uint8_t progress;  /* bytes moved that extend the time limit */
     uint8_t asked;     /* the capabilities are those after the login */
+    uint8_t read_only; /* the open mailbox */
     uint8_t utf8;      /* mailbox names travel as UTF-8 */
     uint8_t heard;     /* IDLE brought news ... */
     uint8_t enough;    /* ... and nobody waits for more */
@@ -945,8 +947,8 @@ IMAPCONNECT_API int imapconnect_collect_mailbox(void *user, const imapconnect_ma
    on_message   takes the rows; without it IMAPCONNECT_E_NO_LIST
 
    IMAPCONNECT_E_NOOP and IMAPCONNECT_E_FETCH_REPLY when refused (the latter also where another client has removed
-   messages meanwhile: list again); IMAPCONNECT_E_FETCH_INCOMPLETE when the server left out messages, and the session
-   goes on; IMAPCONNECT_E_FETCH_SEQUENCE when it sends a row that cannot be, or removes one under our feet;
+   messages meanwhile: list again); IMAPCONNECT_E_FETCH_INCOMPLETE when the server left out messages, or made up
+   rows for some that are gone (EXPUNGEISSUED), and the session goes on; IMAPCONNECT_E_FETCH_SEQUENCE when it sends a row that cannot be, or removes one under our feet;
    IMAPCONNECT_E_FETCH_NO_... when a row lacks a column. Sections 6.4.5, 7.4.2. */
 IMAPCONNECT_API int imapconnect_list_messages(imapconnect_session *session, int by, uint32_t first, uint32_t last,
                                               imapconnect_on_message on_message, void *user,
@@ -1001,7 +1003,8 @@ IMAPCONNECT_API int imapconnect_copy_message(imapconnect_session *session, uint3
 /* Moves a message to the end of another mailbox: with MOVE where the server has it. Where not, it is copied, flagged
    \Deleted and expunged; and a server without UIDPLUS can only expunge all messages that are flagged \Deleted.
 
-   IMAPCONNECT_E_COPY when MOVE or COPY was refused: nothing has changed; IMAPCONNECT_E_STORE: it was copied and is
+   IMAPCONNECT_E_READ_ONLY after EXAMINE, without MOVE: nothing was sent; IMAPCONNECT_E_COPY when MOVE or COPY was
+   refused: nothing has changed; IMAPCONNECT_E_STORE: it was copied and is
    still here; IMAPCONNECT_E_EXPUNGE: it is here, too, and flagged \Deleted. RFC 6851, RFC 4315. */
 IMAPCONNECT_API int imapconnect_move_message(imapconnect_session *session, uint32_t uid, const char *mailbox,
                                              imapconnect_list *responses);
@@ -2353,6 +2356,12 @@ static void imc_rows_set_flags(imapconnect_flags *flags, unsigned bits)
     flags->recent = bits >> 4 & 1;
     flags->seen = bits >> 5 & 1;
     flags->keywords = bits >> 6 & 1;
+}
+
+/* 1 when the last answer had this response code. */
+static int imc_rows_said(const imapconnect_engine *engine, const char *code)
+{
+    return imc_bytes_same(engine->reader.code, engine->reader.code_length, code);
 }
 
 /* The text of the present value, of row->length bytes. */
@@ -5276,7 +5285,7 @@ static int imc_session_loop(imapconnect_session *session)
     const imapconnect_engine *engine = &session->engine;
     unsigned works = 0;
     for (;;) {
-        int code = engine->error != 0 ? engine->error : imc_session_work(session);
+        int code = engine->error != 0 || engine->done ? engine->error : imc_session_work(session);
         int late;
         if ((code == 0 || imc_codes_is_want(code)) && imc_session_wakes(session))
             code = 0;
@@ -5664,13 +5673,13 @@ static void imc_select_end(imapconnect_engine *engine)
 {
     const imapconnect_row *row = &engine->writer.out.in.row;
     imapconnect_selection *selection = (imapconnect_selection *)engine->user;
+    engine->read_only = (engine->command->traits & IMC_EXAMINES) != 0 || imc_rows_said(engine, "READ-ONLY");
     engine->exists = row->is.selection.messages; /* not those of the mailbox before */
     if (selection != 0) {
         *selection = row->is.selection;
         if (!row->finished)
             imc_rows_set_flags(&selection->permanent_flags, 0x6f); /* but \Recent */
-        selection->read_only = (engine->command->traits & IMC_EXAMINES) != 0 ||
-                               imc_bytes_same(engine->reader.code, engine->reader.code_length, "READ-ONLY");
+        selection->read_only = engine->read_only;
     }
     imc_engine_finish(engine, IMAPCONNECT_OK);
 }
@@ -6214,6 +6223,8 @@ static void imc_messages_end(imapconnect_engine *engine)
     const uint32_t *range = engine->writer.number;
     int complete =
         range[2] == IMAPCONNECT_BY_UID || imc_messages_are_all(&engine->writer.out.in.row, range[0], range[1]);
+    if (imc_rows_said(engine, "EXPUNGEISSUED"))
+        complete = 0; /* some rows are of messages that are no more, and made up: RFC 5530 */
     imc_engine_finish(engine, complete ? IMAPCONNECT_OK : IMAPCONNECT_E_FETCH_INCOMPLETE);
 }
 
@@ -6376,9 +6387,12 @@ static void imc_recv_take(imapconnect_engine *engine, int what, const imc_slice 
         imc_recv_row(engine);
 }
 
+/* Of a message that somebody has just removed a server may send NIL, and says so: RFC 5530. */
 static void imc_recv_end(imapconnect_engine *engine)
 {
-    imc_engine_finish(engine, engine->writer.out.in.row.finished ? IMAPCONNECT_OK : IMAPCONNECT_E_NO_MESSAGE);
+    const imapconnect_row *row = &engine->writer.out.in.row;
+    int gone = row->count == 0 && imc_rows_said(engine, "EXPUNGEISSUED");
+    imc_engine_finish(engine, row->finished && !gone ? IMAPCONNECT_OK : IMAPCONNECT_E_NO_MESSAGE);
 }
 
 static const struct imc_command imc_recv = {"FETCH", imc_recv_take, imc_recv_end, IMAPCONNECT_E_RECEIVE, 0};
@@ -6514,6 +6528,8 @@ static void imc_move_choose(imapconnect_engine *engine)
 {
     if ((engine->capabilities & IMC_CAN_MOVE) != 0)
         imc_engine_run(engine, &imc_copy, "UID MOVE %n %m");
+    else if (engine->read_only)
+        imc_engine_finish(engine, IMAPCONNECT_E_READ_ONLY); /* it would be copied, and stay */
     else
         imc_engine_run(engine, &imc_move_copy, "UID COPY %n %m");
 }

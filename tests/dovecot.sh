@@ -10,6 +10,8 @@
 #          logindisabled     LOGINDISABLED until TLS is up, and no CRAM-MD5 either
 #          cram-only         LOGINDISABLED until TLS is up, but CRAM-MD5
 #          no-starttls       no TLS at all; IMAPS_PORT is not there
+#          no-move           no IDLE, no MOVE: it offers IMAP4rev1, NAMESPACE and UIDPLUS. There is a second, public
+#                            namespace, Bücher/
 #
 # It listens on free ports of the loopback alone, IPv4 and, where the machine has it, IPv6. DIR/env says where and for
 # whom, as variables of the shell:
@@ -32,9 +34,14 @@
 #                       arrive, with CRLF; how long it is
 #   MESSAGES            number of messages in INBOX, all but the last one small
 #   LOG                 Dovecot's log
+#   STATE               the directory with all that it reads and writes
 #
-# All users share one INBOX. If the environment says CERTS=DIRECTORY, these certificates are used, else they are made
-# in DIR/certs. As root Dovecot runs with its own users and reads mail as `nobody`, otherwise all is the caller's.
+# All users share one INBOX, but for own1 to own9 and bare1 to bare3. Each of these has mail of their own, in
+# STATE/own/NAME, empty at first, with / between the levels of a name, and the password of USER. Those named bare are
+# offered IMAP4rev1 and nothing else.
+#
+# If the environment says CERTS=DIRECTORY, these certificates are used, else they are made in DIR/certs.
+# As root Dovecot runs with its own users and reads mail as `nobody`, otherwise all is the caller's.
 set -eu
 
 usage() {
@@ -181,6 +188,26 @@ long:{PLAIN}$long::::::
 empty:{PLAIN}::::::
 hash:{SHA512-CRYPT}$hashed::::::
 END
+    mkdir -p "$state/own" "$state/public"
+    : >"$state/own-users"
+    for name in own1 own2 own3 own4 own5 own6 own7 own8 own9 bare1 bare2 bare3; do
+        echo "$name:{PLAIN}secret::::::" >>"$state/users"
+        own_mail $name >>"$state/own-users"
+    done
+}
+
+# Prints where a user with mail of their own has it, in the names of this version of Dovecot.
+own_mail() {
+    fields="userdb_mail=maildir:$state/own/$1:LAYOUT=fs"
+    case $version in
+    2.[0-3].*) ;;
+    *)
+        fields="userdb_mail_path=$state/own/$1 userdb_mailbox_list_layout=fs"
+        fields="$fields userdb_mail_index_path= userdb_mail_control_path="
+        ;;
+    esac
+    case $1 in bare*) fields="$fields userdb_imap_capability=IMAP4rev1" ;; esac
+    echo "$1::$mail_uid:$mail_gid::$state/home::$fields"
 }
 
 # Dovecot keeps all that it reads and writes in one directory, the state. Its users must reach it, the paths of
@@ -223,6 +250,10 @@ passdb {
   args = $state/users
 }
 userdb {
+  driver = passwd-file
+  args = $state/own-users
+}
+userdb {
   driver = static
   args = uid=$mail_uid gid=$mail_gid home=$state/home
 }
@@ -244,6 +275,9 @@ auth_username_format = %{user}
 passdb passwd-file {
   passwd_file_path = $state/users
 }
+userdb passwd-file {
+  passwd_file_path = $state/own-users
+}
 userdb static {
   fields {
     uid = $mail_uid
@@ -254,13 +288,36 @@ userdb static {
 END
 }
 
+# What the variant no-move has less, and more.
+less_and_more() {
+    location="location = maildir:$state/public:LAYOUT=fs"
+    case $version in
+    2.[0-3].*) ;;
+    *) location="mail_path = $state/public" ;;
+    esac
+    cat <<END
+protocol imap {
+  imap_capability = IMAP4rev1 NAMESPACE UIDPLUS
+}
+namespace inbox {
+  inbox = yes
+  separator = /
+}
+namespace books {
+  type = public
+  prefix = Bücher/
+  separator = /
+  $location
+}
+END
+}
+
 # Chooses ports, and prints the configuration.
 configuration() {
     IMAP_PORT=$(free 1) IMAP2_PORT=$(free 2) IMAPS_PORT=$(free 3)
     imaps="port = $IMAPS_PORT
     ssl = yes"
     [ $tls != no ] || imaps='port = 0' IMAPS_PORT=
-    version=$(dovecot --version | sed 's/[^0-9.].*//')
     case $version in
     2.[0-3].*) ;;
     *) printf 'dovecot_config_version = %s\ndovecot_storage_version = %s\n' "$version" "$version" ;;
@@ -283,6 +340,8 @@ mail_gid = $mail_gid
 first_valid_uid = 1
 mail_max_userip_connections = 1000
 mailbox_list_index = no
+# Nothing here must outlive a crash.
+mail_fsync = never
 ssl = $tls
 auth_mechanisms = $mechanisms
 auth_username_chars =
@@ -314,6 +373,7 @@ service auth-worker {
   user = $internal
 }
 END
+    [ "$variant" != no-move ] || less_and_more
     case $version in
     2.[0-3].*) names_of_2_3 ;;
     *) names_of_2_4 ;;
@@ -384,7 +444,7 @@ start() {
     host=127.0.0.1 host6='' mechanisms='plain login cram-md5' refuse_clear=no tls=yes
     ! grep -qs "^0\{31\}1 " /proc/net/if_inet6 || host6=::1
     case $variant in
-    normal) ;;
+    normal | no-move) ;;
     login-only) mechanisms='plain login' ;;
     logindisabled) refuse_clear=yes tls=required host=127.0.0.2 host6= ;;
     cram-only) refuse_clear=yes host=127.0.0.2 host6= ;;
@@ -392,6 +452,7 @@ start() {
     *) usage ;;
     esac
     identity
+    version=$(dovecot --version | sed 's/[^0-9.].*//')
     choose_state
     listen=$host${host6:+, $host6}
     if [ -n "${CERTS:-}" ]; then
@@ -404,9 +465,9 @@ start() {
     cp "$certs/good-lo2.key" "$state/server.key"
     mails
     users
-    [ "$uid" -ne 0 ] || chown -R "$mail_uid:$mail_gid" "$state/mail" "$state/index" "$state/home"
-    [ "$uid" -ne 0 ] || chown "$internal" "$state/users"
-    chmod 600 "$state/users"
+    [ "$uid" -ne 0 ] || chown -R "$mail_uid:$mail_gid" "$state/mail" "$state/index" "$state/home" "$state/own" "$state/public"
+    [ "$uid" -ne 0 ] || chown "$internal" "$state/users" "$state/own-users"
+    chmod 600 "$state/users" "$state/own-users"
     LOG=$state/dovecot.log
     tries=0
     # A port may be taken by others between the choice and the start: then other ports.
