@@ -6108,14 +6108,20 @@ enum imc_key { IMC_KEY_NONE, IMC_KEY_UID, IMC_KEY_SIZE, IMC_KEY_DATE, IMC_KEY_FL
 #define IMC_HAS_DATE (1u << (IMC_KEY_DATE - 1))
 #define IMC_HAS_BODY (1u << (IMC_KEY_BODY - 1))
 
-/* An item's name; the number of its bit, from 1, is the key. */
+/* An item has come, or a list of flags that may be empty. */
+static void imc_fetch_has(imapconnect_row *row)
+{
+    row->has = (uint8_t)(row->has | 1u << (row->key - 1));
+}
+
+/* An item's name. */
 static void imc_fetch_key(imapconnect_engine *engine)
 {
     static const char *const names[] = {"UID", "RFC822.SIZE", "INTERNALDATE", "FLAGS"};
     imapconnect_row *row = &engine->writer.out.in.row;
     row->key = imc_rows_word(engine, names, 4);
-    if (row->key != 0)
-        row->has = (uint8_t)(row->has | 1u << (row->key - 1));
+    if (row->key == IMC_KEY_FLAGS)
+        imc_fetch_has(row);
 }
 
 /* -- listing -- */
@@ -6130,23 +6136,35 @@ static void imc_messages_date(imapconnect_engine *engine)
         memcpy(engine->writer.out.in.row.is.message.internal_date, imc_rows_text(engine), 26);
 }
 
+/* The value of an item; flags stand in parentheses. */
+static void imc_messages_item(imapconnect_engine *engine)
+{
+    imapconnect_row *row = &engine->writer.out.in.row;
+    imapconnect_message *message = &row->is.message;
+    if (row->key == IMC_KEY_UID)
+        message->uid = imc_rows_uid(engine);
+    else if (row->key == IMC_KEY_SIZE)
+        message->size = imc_rows_number(engine);
+    else if (row->key == IMC_KEY_DATE)
+        imc_messages_date(engine);
+    else if (row->key == IMC_KEY_FLAGS)
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    if (row->key != IMC_KEY_NONE)
+        imc_fetch_has(row);
+}
+
 /* A value of the row: items in any order, and others among them. */
 static void imc_messages_value(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
-    imapconnect_message *message = &row->is.message;
-    if (row->depth == 2 && row->key == IMC_KEY_FLAGS)
-        row->flags = (uint8_t)(row->flags | imc_rows_flag(imc_rows_text(engine), row->length));
-    else if (row->depth == 0 || (row->depth == 1 && row->field[1] % 2 != 0 && row->key == IMC_KEY_FLAGS))
+    if (row->depth == 0)
         imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
     else if (row->depth == 1 && row->field[1] % 2 == 0)
         imc_fetch_key(engine);
-    else if (row->depth == 1 && row->key == IMC_KEY_UID)
-        message->uid = imc_rows_uid(engine);
-    else if (row->depth == 1 && row->key == IMC_KEY_SIZE)
-        message->size = imc_rows_number(engine);
-    else if (row->depth == 1 && row->key == IMC_KEY_DATE)
-        imc_messages_date(engine);
+    else if (row->depth == 1)
+        imc_messages_item(engine);
+    else if (row->depth == 2 && row->key == IMC_KEY_FLAGS)
+        row->flags = (uint8_t)(row->flags | imc_rows_flag(imc_rows_text(engine), row->length));
 }
 
 /* What the row lacks. */
@@ -6335,7 +6353,7 @@ static void imc_recv_key(imapconnect_engine *engine)
         return;
     }
     row->key = IMC_KEY_BODY;
-    row->has = (uint8_t)(row->has | IMC_HAS_BODY);
+    imc_fetch_has(row);
     row->streams = row->finished = 1;
 }
 
