@@ -2431,7 +2431,7 @@ static int imc_rows_begin(imapconnect_engine *engine)
 {
     const imapconnect_lexer *lexer = &engine->reader.lexer;
     const struct imc_command *command = engine->command;
-    if (engine->reader.early || command == 0 || command->reads == 0 ||
+    if (!engine->writer.borrowed || engine->reader.early || command == 0 || command->reads == 0 ||
         !imc_bytes_same(lexer->word, lexer->length, command->reads))
         return 0;
     engine->reader.collects = 1;
@@ -2605,7 +2605,7 @@ static const struct {
     const char *atom;
     uint16_t length;
     uint16_t bit;
-} imc_responses_capabilities[] = {{"IDLE", 4, IMC_CAN_IDLE}, /* in the order of their lengths */
+} imc_responses_capabilities[] = {{"IDLE", 4, IMC_CAN_IDLE},
                                   {"MOVE", 4, IMC_CAN_MOVE},
                                   {"UIDPLUS", 7, IMC_CAN_UIDPLUS},
                                   {"STARTTLS", 8, IMC_CAN_STARTTLS},
@@ -2615,6 +2615,7 @@ static const struct {
                                   {"LOGINDISABLED", 13, IMC_CAN_NOT_LOGIN},
                                   {"AUTH=CRAM-MD5", 13, IMC_CAN_AUTH_CRAM_MD5}};
 #define IMC_CAPABILITIES (sizeof imc_responses_capabilities / sizeof imc_responses_capabilities[0])
+#define IMC_CAN_LENGTHS  (1u << 4 | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 13) /* those of the atoms above */
 
 enum imc_position {
     IMC_AT_FIRST,
@@ -2691,12 +2692,14 @@ static void imc_responses_keep(char *kept, uint8_t *length, size_t size, const c
     kept[*length] = '\0';
 }
 
-/* An atom of a capability list. */
+/* An atom of a capability list. Most of them mean nothing here, and are told apart by their lengths. */
 static void imc_responses_atom(imapconnect_reader *reader, const char *word, size_t length)
 {
     size_t i;
     reader->found |= IMC_CAN_LISTED;
-    for (i = 0; i < IMC_CAPABILITIES && length >= imc_responses_capabilities[i].length; i++)
+    if (length > 31 || (IMC_CAN_LENGTHS >> length & 1) == 0)
+        return;
+    for (i = 0; i < IMC_CAPABILITIES; i++)
         if (length == imc_responses_capabilities[i].length &&
             imc_bytes_same(word, length, imc_responses_capabilities[i].atom))
             reader->found |= imc_responses_capabilities[i].bit;
@@ -2854,18 +2857,21 @@ static int imc_responses_first(imapconnect_reader *reader)
     return IMC_SAW_NOTHING;
 }
 
-/* The name of a response has come, and its data follow. */
+/* The name of a response has come, and its data follow. With a number in front only FETCH has any that are read. */
 static int imc_responses_data(imapconnect_engine *engine, int saw)
 {
     imapconnect_reader *reader = &engine->reader;
+    int numbered = reader->position == IMC_AT_THIRD;
     reader->saw = (uint8_t)saw;
     reader->position = IMC_AT_REST;
     if (saw != IMC_SAW_DATA && saw != IMC_SAW_FETCH)
         return IMC_SAW_NOTHING; /* nothing stands behind EXISTS, EXPUNGE, RECENT */
     reader->lexer.mode = IMC_DATA;
 #ifndef IMAPCONNECT_NO_COMMANDS
-    if (imc_rows_begin(engine))
+    if (numbered == (saw == IMC_SAW_FETCH) && imc_rows_begin(engine))
         reader->lexer.mode = IMC_VALUES;
+#else
+    (void)numbered;
 #endif
     return IMC_SAW_NOTHING;
 }
@@ -3643,7 +3649,7 @@ static void imc_engine_continued(imapconnect_engine *engine, int code)
         imc_engine_fail(engine, code);
         return;
     }
-    engine->writer.waiting = engine->writer.borrowed = 0; /* the buffer is the command's again */
+    engine->writer.waiting = 0;
     imc_commands_fill(engine);
 }
 
@@ -3938,9 +3944,9 @@ static void imc_engine_begin_line(imapconnect_engine *engine)
     reader->wants_base64 =
         !reader->early && engine->state == IMC_AUTHENTICATE && engine->exchange == IMC_NOT_ANSWERED;
 #ifndef IMAPCONNECT_NO_COMMANDS
-    if (reader->early || engine->state <= IMC_READY || engine->writer.borrowed)
+    if (reader->early || engine->state <= IMC_READY || engine->writer.waiting || engine->writer.borrowed)
         return;
-    engine->writer.borrowed = 1; /* the command has left, and its reply may use the buffer */
+    engine->writer.borrowed = 1; /* the command has left, all of it, and its reply may use the buffer */
     memset(&engine->writer.out.in.row, 0, sizeof engine->writer.out.in.row);
 #endif
 }
@@ -5774,14 +5780,15 @@ static int imc_enable_check(const char *extensions)
     size_t count;
     if (code != 0 || *extensions == '\0')
         return code != 0 ? code : IMAPCONNECT_E_VALUE;
-    for (; *extensions != '\0'; extensions += count + (extensions[count] == ' ')) {
+    for (;; extensions += count + 1) {
         for (count = 0; extensions[count] != '\0' && extensions[count] != ' ';)
             count++;
         if (count == 0 || imc_bytes_same(extensions, count, "IMAP4rev2") ||
             imc_bytes_same(extensions, count, "QRESYNC") || imc_bytes_same(extensions, count, "UIDONLY"))
             return IMAPCONNECT_E_VALUE;
+        if (extensions[count] == '\0')
+            return 0;
     }
-    return 0;
 }
 
 IMAPCONNECT_API int imapconnect_enable(imapconnect_session *session, const char *extensions,
@@ -6606,10 +6613,10 @@ static int imc_search_is_closed(const char *criteria)
 {
     int quoted = 0;
     for (; *criteria != '\0'; criteria++) {
-        if (quoted && *criteria == '\\' && *++criteria == '\0')
-            return 0;
-        else if (*criteria == '"')
+        if (*criteria == '"')
             quoted = !quoted;
+        else if (quoted && *criteria == '\\' && criteria[1] != '\0')
+            criteria++;
     }
     return !quoted;
 }
@@ -6819,6 +6826,7 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_RAW_NAME
 #undef IMC_UNKNOWN
 #undef IMC_CAN_IMAP4REV1
+#undef IMC_CAN_LENGTHS
 #undef IMC_CAN_LISTED
 #undef IMC_CAN_NOT_LOGIN
 #undef IMC_CAN_STARTTLS

@@ -129,6 +129,84 @@ static void numbers_in_decimal(void **state)
     }
 }
 
+/* RFC 3501 section 9, number: what is one and below 2^32, in memory of its size; anything else changes nothing. */
+static void numbers_are_read_strictly(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t count;
+        int good;
+        uint32_t number;
+    } cases[] = {{"0", 1, 1, 0},
+                 {"7", 1, 1, 7},
+                 {"00", 2, 1, 0},
+                 {"42", 2, 1, 42},
+                 {"0000000005", 10, 1, 5},
+                 {"00000000005", 11, 0, 0}, /* eleven digits */
+                 {"999999999", 9, 1, 999999999u},
+                 {"4294967289", 10, 1, 4294967289u},
+                 {"4294967290", 10, 1, 4294967290u},
+                 {"4294967295", 10, 1, 4294967295u},
+                 {"4294967296", 10, 0, 0},
+                 {"4294967299", 10, 0, 0},
+                 {"4294967300", 10, 0, 0},
+                 {"4300000000", 10, 0, 0},
+                 {"5000000000", 10, 0, 0},
+                 {"8589934597", 10, 0, 0}, /* 5 in 32 bits */
+                 {"9999999999", 10, 0, 0},
+                 {"42949672950", 11, 0, 0},
+                 {"18446744073709551621", 20, 0, 0}, /* 5 in 64 bits */
+                 {"", 0, 0, 0},
+                 {"12", 1, 1, 1}, /* what is behind the count is not read */
+                 {" 1", 2, 0, 0},
+                 {"1 ", 2, 0, 0},
+                 {"+1", 2, 0, 0},
+                 {"-1", 2, 0, 0},
+                 {"1a", 2, 0, 0},
+                 {"a1", 2, 0, 0},
+                 {"0x1", 3, 0, 0},
+                 {"1.0", 3, 0, 0},
+                 {"1\0", 2, 0, 0},
+                 {"\xb2", 1, 0, 0}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *exact = malloc(cases[i].count > 0 ? cases[i].count : 1);
+        uint32_t number = 4711;
+        int good;
+
+        assert_non_null(exact);
+        memcpy(exact, cases[i].text, cases[i].count);
+        good = imc_bytes_number(exact, cases[i].count, &number);
+        if (good != cases[i].good || number != (good ? cases[i].number : 4711))
+            fail_msg("'%s': %d, %lu", cases[i].text, good, (unsigned long)number);
+        free(exact);
+    }
+}
+
+/* What is written can be read; every byte but the ten digits is none, on its own and behind one. */
+static void numbers_there_and_back(void **state)
+{
+    uint32_t number = 0, back = 0;
+    char text[12];
+    int c;
+
+    (void)state;
+    do {
+        assert_int_equal(imc_bytes_number(text, imc_bytes_decimal(text, number), &back), 1);
+        assert_true(back == number);
+        number += 99991; /* it wraps, and ends near the beginning */
+    } while (number >= 99991);
+    for (c = 0; c < 256; c++) {
+        text[0] = (char)c;
+        assert_int_equal(imc_bytes_number(text, 1, &back), c >= 0x30 && c <= 0x39);
+        text[0] = '1';
+        text[1] = (char)c;
+        assert_int_equal(imc_bytes_number(text, 2, &back), c >= 0x30 && c <= 0x39);
+    }
+}
+
 static void hex_digits_are_lower_case(void **state)
 {
     static const char expected[] = "0123456789abcdef";
@@ -163,6 +241,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_nul_does_not_end_a_keyword),
     cmocka_unit_test(lengths_stop_at_the_limit),
     cmocka_unit_test(numbers_in_decimal),
+    cmocka_unit_test(numbers_are_read_strictly),
+    cmocka_unit_test(numbers_there_and_back),
     cmocka_unit_test(hex_digits_are_lower_case),
     cmocka_unit_test(wiping_leaves_zeros_and_no_more),
 };

@@ -14,7 +14,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The calls that the library makes. */
-enum { OPEN, READ, WRITE, WAIT, CLOSE, CLOCK, KEEP, LOG, RESPONSE, KINDS };
+enum { OPEN, READ, WRITE, WAIT, CLOSE, CLOCK, KEEP, LOG, RESPONSE, TAKE, KINDS };
 
 typedef struct fake {
     imapconnect_session session;
@@ -32,6 +32,8 @@ typedef struct fake {
     size_t used_then; /* bytes sent when it happened */
     char log[4096];
     size_t log_used;
+    imapconnect_selection selection;
+    imapconnect_status status;
 } fake;
 
 enum { NO_TROUBLE, FAILS, CANCELS, CLOSES, DISCONNECTS, CALLS };
@@ -786,18 +788,21 @@ static int expected_code(int trouble, int kind)
     return kind == WAIT ? IMAPCONNECT_E_TRANSPORT : IMAPCONNECT_E_RESET;
 }
 
+static int (*current_scenario)(fake *f) = scenario;
+static const char *const *current_answers = well;
+
 /* For every k, until the scenario has no k-th call of this kind any more. */
 static void torture(int trouble, int kind)
 {
     int k, code, happened = 1;
 
     for (k = 1; happened; k++) {
-        fake *f = new_fake(well);
+        fake *f = new_fake(current_answers);
 
         f->trouble = trouble;
         f->kind = kind;
         f->k = k;
-        code = scenario(f);
+        code = current_scenario(f);
         happened = f->troubled;
         if (!happened)
             assert_int_equal(code, 0);
@@ -951,6 +956,1069 @@ static void a_list_belongs_to_one_call(void **state)
     free_fake(f);
 }
 
+/* ---- the commands ---- */
+
+static int take_mailbox(void *user, const imapconnect_mailbox *row)
+{
+    assert_non_null(row->name);
+    return is_due(user, TAKE);
+}
+
+static int take_namespace(void *user, const imapconnect_namespace *row)
+{
+    assert_non_null(row->prefix);
+    return is_due(user, TAKE);
+}
+
+static int take_message(void *user, const imapconnect_message *row)
+{
+    assert_true(row->uid != 0);
+    return is_due(user, TAKE);
+}
+
+static int take_uid(void *user, uint32_t uid)
+{
+    assert_true(uid != 0);
+    return is_due(user, TAKE);
+}
+
+static int take_bytes(void *user, const void *bytes, size_t count)
+{
+    assert_true(bytes != 0 && count != 0);
+    return is_due(user, TAKE);
+}
+
+static int take_news(void *user, int what, uint32_t number)
+{
+    fake *f = user;
+
+    (void)what;
+    (void)number;
+    if (f->trouble != CANCELS) /* to end a wait is no error */
+        (void)is_due(f, TAKE);
+    return 1;
+}
+
+static int give_bytes(void *user, void *bytes, size_t count)
+{
+    memset(bytes, 'm', count);
+    return is_due(user, TAKE) ? -1 : (int)count;
+}
+
+static int call_select(fake *f)
+{
+    return imapconnect_select_mailbox(&f->session, "x", &f->selection, &f->list);
+}
+
+static int call_examine(fake *f)
+{
+    return imapconnect_examine_mailbox(&f->session, "x", 0, &f->list);
+}
+
+static int call_close(fake *f)
+{
+    return imapconnect_close_mailbox(&f->session, &f->list);
+}
+
+static int call_unselect(fake *f)
+{
+    return imapconnect_unselect_mailbox(&f->session, &f->list);
+}
+
+static int call_check(fake *f)
+{
+    return imapconnect_check(&f->session, &f->list);
+}
+
+static int call_id(fake *f)
+{
+    return imapconnect_id(&f->session, "n", "v", &f->list);
+}
+
+static int call_enable(fake *f)
+{
+    return imapconnect_enable(&f->session, "X-A X-B", &f->list);
+}
+
+static int call_list(fake *f)
+{
+    return imapconnect_list_mailboxes(&f->session, "", "*", take_mailbox, f, &f->list);
+}
+
+static int call_lsub(fake *f)
+{
+    return imapconnect_list_subscribed_mailboxes(&f->session, "r", "%", take_mailbox, f, &f->list);
+}
+
+static int call_create(fake *f)
+{
+    return imapconnect_create_mailbox(&f->session, "x", &f->list);
+}
+
+static int call_delete(fake *f)
+{
+    return imapconnect_delete_mailbox(&f->session, "x", &f->list);
+}
+
+static int call_subscribe(fake *f)
+{
+    return imapconnect_subscribe_mailbox(&f->session, "x", &f->list);
+}
+
+static int call_unsubscribe(fake *f)
+{
+    return imapconnect_unsubscribe_mailbox(&f->session, "x", &f->list);
+}
+
+static int call_rename(fake *f)
+{
+    return imapconnect_rename_mailbox(&f->session, "x", "y", &f->list);
+}
+
+static int call_status(fake *f)
+{
+    return imapconnect_mailbox_status(&f->session, "x", &f->status, &f->list);
+}
+
+static int call_namespaces(fake *f)
+{
+    return imapconnect_list_namespaces(&f->session, take_namespace, f, &f->list);
+}
+
+static int call_messages(fake *f)
+{
+    return imapconnect_list_messages(&f->session, IMAPCONNECT_BY_SEQUENCE, 0, 0, take_message, f, &f->list);
+}
+
+static int call_messages_by_uid(fake *f)
+{
+    return imapconnect_list_messages(&f->session, IMAPCONNECT_BY_UID, 5, 9, take_message, f, &f->list);
+}
+
+static int call_headers(fake *f)
+{
+    return imapconnect_recv_headers(&f->session, 7, take_bytes, f, &f->list);
+}
+
+static int call_message(fake *f)
+{
+    return imapconnect_recv_message(&f->session, 7, take_bytes, f, &f->list);
+}
+
+static int call_part(fake *f)
+{
+    static const imapconnect_part part = {"1.2", 5, 10, 1};
+
+    return imapconnect_recv_part(&f->session, 7, &part, take_bytes, f, &f->list);
+}
+
+static int call_flags(fake *f)
+{
+    return imapconnect_set_message_flags(&f->session, 7, 0, 0, 0, 0, IMAPCONNECT_ADD, &f->list);
+}
+
+static int call_flags_off(fake *f)
+{
+    return imapconnect_set_message_flags(&f->session, 7, -1, -1, -1, -1, -1, &f->list);
+}
+
+static int call_expunge(fake *f)
+{
+    return imapconnect_expunge_messages(&f->session, &f->list);
+}
+
+static int call_copy(fake *f)
+{
+    return imapconnect_copy_message(&f->session, 7, "x", &f->list);
+}
+
+static int call_move(fake *f)
+{
+    return imapconnect_move_message(&f->session, 7, "x", &f->list);
+}
+
+static int call_search(fake *f)
+{
+    return imapconnect_search(&f->session, "SINCE 1-Feb-1994 SUBJECT", "a\"b", "UTF-8", take_uid, f, &f->list);
+}
+
+static int call_append(fake *f)
+{
+    static const imapconnect_flags flags = {1, 0, 0, 0, 1, 1, 1};
+
+    return imapconnect_append(&f->session, "x", &flags, "17-Jul-1996 02:44:25 -0700", 3, give_bytes, f, &f->list);
+}
+
+static int call_idle(fake *f)
+{
+    return imapconnect_idle(&f->session, 0, take_news, f, &f->list);
+}
+
+/* RFC 3501 section 6, and the RFCs of the extensions: what each sends, and what NO and BAD to it are. */
+static const struct command {
+    int (*call)(fake *f);
+    const char *sent;
+    const char *replies[3]; /* one for each line of it */
+    int no, bad;
+} commands[] = {
+    {call_select, "a1 SELECT \"x\"\r\n", {"* 3 EXISTS\r\na1 OK x\r\n", 0, 0}, -1277, -1277},
+    {call_examine, "a1 EXAMINE \"x\"\r\n", {"a1 OK x\r\n", 0, 0}, -1277, -1277},
+    {call_close, "a1 CLOSE\r\n", {"a1 OK x\r\n", 0, 0}, -1414, -1415},
+    {call_unselect, "a1 UNSELECT\r\n", {"a1 OK x\r\n", 0, 0}, -1414, -1415},
+    {call_check, "a1 CHECK\r\n", {"a1 OK x\r\n", 0, 0}, -1302, -1302},
+    {call_id, "a1 ID (\"name\" \"n\" \"version\" \"v\")\r\n", {"* ID NIL\r\na1 OK x\r\n", 0, 0}, -1414, -1415},
+    {call_enable, "a1 ENABLE X-A X-B\r\n", {"* ENABLED X-A\r\na1 OK x\r\n", 0, 0}, -1414, -1415},
+    {call_list, "a1 LIST \"\" \"*\"\r\n", {"* LIST () \"/\" INBOX\r\na1 OK x\r\n", 0, 0}, -1276, -1276},
+    {call_lsub, "a1 LSUB \"r\" \"%\"\r\n", {"* LSUB () NIL INBOX\r\na1 OK x\r\n", 0, 0}, -1276, -1276},
+    {call_create, "a1 CREATE \"x\"\r\n", {"a1 OK x\r\n", 0, 0}, -1285, -1285},
+    {call_delete, "a1 DELETE \"x\"\r\n", {"a1 OK x\r\n", 0, 0}, -1284, -1284},
+    {call_subscribe, "a1 SUBSCRIBE \"x\"\r\n", {"a1 OK x\r\n", 0, 0}, -1279, -1279},
+    {call_unsubscribe, "a1 UNSUBSCRIBE \"x\"\r\n", {"a1 OK x\r\n", 0, 0}, -1280, -1280},
+    {call_rename, "a1 RENAME \"x\" \"y\"\r\n", {"a1 OK x\r\n", 0, 0}, -1282, -1282},
+    {call_status,
+     "a1 STATUS \"x\" (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)\r\n",
+     {"* STATUS x (MESSAGES 2 UNSEEN 1)\r\na1 OK x\r\n", 0, 0},
+     -1414,
+     -1415},
+    {call_namespaces, "a1 NAMESPACE\r\n", {"* NAMESPACE ((\"\" \"/\")) NIL NIL\r\na1 OK x\r\n", 0, 0}, -1414, -1415},
+    {call_messages, "a1 NOOP\r\n", {"* 0 EXISTS\r\na1 OK x\r\n", 0, 0}, -1301, -1301},
+    {call_messages_by_uid, "a1 NOOP\r\n", {"* 0 EXISTS\r\na1 OK x\r\n", 0, 0}, -1301, -1301},
+    {call_headers,
+     "a1 UID FETCH 7 (UID BODY.PEEK[HEADER])\r\n",
+     {"* 1 FETCH (UID 7 BODY[HEADER] {2}\r\nhi)\r\na1 OK x\r\n", 0, 0},
+     -1298,
+     -1298},
+    {call_message,
+     "a1 UID FETCH 7 (UID BODY.PEEK[])\r\n",
+     {"* 1 FETCH (UID 7 BODY[] {2}\r\nhi)\r\na1 OK x\r\n", 0, 0},
+     -1298,
+     -1298},
+    {call_part,
+     "a1 UID FETCH 7 (UID BODY[1.2]<5.10>)\r\n",
+     {"* 1 FETCH (UID 7 BODY[1.2]<5> \"hi\")\r\na1 OK x\r\n", 0, 0},
+     -1298,
+     -1298},
+    {call_flags, "a1 UID STORE 7 +FLAGS.SILENT (\\Seen)\r\n", {"a1 OK x\r\n", 0, 0}, -1281, -1281},
+    {call_flags_off,
+     "a1 UID STORE 7 -FLAGS.SILENT (\\Answered \\Deleted \\Draft \\Flagged \\Seen)\r\n",
+     {"a1 OK x\r\n", 0, 0},
+     -1281,
+     -1281},
+    {call_expunge, "a1 EXPUNGE\r\n", {"* 1 EXPUNGE\r\na1 OK x\r\n", 0, 0}, -1283, -1283},
+    {call_copy, "a1 UID COPY 7 \"x\"\r\n", {"a1 OK x\r\n", 0, 0}, -1286, -1286},
+    {call_move, "a1 UID MOVE 7 \"x\"\r\n", {"* 1 EXPUNGE\r\na1 OK x\r\n", 0, 0}, -1286, -1286},
+    {call_search,
+     "a1 UID SEARCH CHARSET UTF-8 SINCE 1-Feb-1994 SUBJECT \"a\\\"b\"\r\n",
+     {"* SEARCH 3 4\r\na1 OK x\r\n", 0, 0},
+     -1414,
+     -1415},
+    {call_append,
+     "a1 APPEND \"x\" (\\Answered \\Seen) \"17-Jul-1996 02:44:25 -0700\" {3}\r\nmmm\r\n",
+     {"+ go\r\n", "a1 OK x\r\n", 0},
+     -1414,
+     -1415},
+    {call_idle, "a1 IDLE\r\nDONE\r\n", {"+ idling\r\n", "a1 OK x\r\n", 0}, -1414, -1415}};
+
+static const char preauth[] = "* PREAUTH [CAPABILITY IMAP4rev1 IDLE MOVE] hi\r\n";
+
+/* A session that is in, with these answers to what comes. */
+static fake *new_command(const char *const *replies)
+{
+    static const char *answers[6];
+    fake *f;
+    size_t i;
+
+    answers[0] = preauth;
+    for (i = 0; i < 4 && replies[i] != 0; i++)
+        answers[i + 1] = replies[i];
+    answers[i + 1] = 0;
+    f = new_fake(answers);
+    start(f);
+    assert_int_equal(go_in(f), 9);
+    memset(&f->selection, 0xa5, sizeof f->selection);
+    memset(&f->status, 0xa5, sizeof f->status);
+    return f;
+}
+
+/* 1 when no byte of the outputs was written. */
+static int outputs_are_untouched(const fake *f)
+{
+    imapconnect_selection selection;
+    imapconnect_status status;
+
+    memset(&selection, 0xa5, sizeof selection);
+    memset(&status, 0xa5, sizeof status);
+    return memcmp(&selection, &f->selection, sizeof selection) == 0 &&
+           memcmp(&status, &f->status, sizeof status) == 0;
+}
+
+static void what_each_command_sends(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(commands); i++) {
+        fake *f = new_command(commands[i].replies);
+        int code;
+
+        imc_list_clear(&f->list);
+        imc_list_put(&f->list, "old", 3);
+        code = commands[i].call(f);
+        if (code != 0 || strcmp(f->sent, commands[i].sent) != 0)
+            fail_msg("'%s': %d, and '%s' was sent", commands[i].sent, code, f->sent);
+        assert_string_equal(imapconnect_answer(&f->session), "OK");
+        assert_true(f->list.count > 0);
+        assert_string_not_equal(imapconnect_list_next(&f->list, 0), "old");
+        assert_int_equal(outputs_are_untouched(f),
+                         commands[i].call != call_select && commands[i].call != call_status);
+        free_fake(f);
+    }
+}
+
+/* Its own number where it has one; which of the two it was, the code and the text are kept, outputs are not written,
+   and the session goes on. */
+static void each_command_refused(void **state)
+{
+    size_t i;
+    int bad;
+
+    (void)state;
+    for (i = 0; i < COUNT(commands); i++) {
+        for (bad = 0; bad < 2; bad++) {
+            const char *replies[] = {bad ? "a1 BAD [X-CODE] no\r\n" : "a1 NO [X-CODE] no\r\n", "a2 OK x\r\n", 0};
+            int expected = bad ? commands[i].bad : commands[i].no, code;
+            fake *f = new_command(replies);
+
+            code = commands[i].call(f);
+            if (code != expected)
+                fail_msg("'%s': %d, want %d", commands[i].sent, code, expected);
+            assert_memory_equal(f->sent, commands[i].sent, f->used);
+            assert_int_equal(f->lines, 1);
+            assert_string_equal(imapconnect_answer(&f->session), bad ? "BAD" : "NO");
+            assert_string_equal(imapconnect_response_code(&f->session), "X-CODE");
+            assert_string_equal(imapconnect_server_text(&f->session), "no");
+            assert_int_equal(outputs_are_untouched(f), 1);
+            assert_int_equal(f->list.count, 1);
+            assert_int_equal(imapconnect_is_open(&f->session), 1);
+            assert_int_equal(imapconnect_noop(&f->session, 0), 0);
+            free_fake(f);
+        }
+    }
+}
+
+/* What ends any command ends these, and every later call returns the same and sends nothing. */
+static void each_command_fails(void **state)
+{
+    static const struct {
+        const char *reply;
+        int code;
+    } cases[] = {{"* BYE x\r\n", IMAPCONNECT_E_BYE},
+                 {"", IMAPCONNECT_CLOSED},
+                 {"a9 OK x\r\n", IMAPCONNECT_E_TAG},
+                 {"a1 WHAT x\r\n", IMAPCONNECT_E_RESPONSE},
+                 {"\r\n", IMAPCONNECT_E_RESPONSE}};
+    size_t i, k, m;
+
+    (void)state;
+    for (i = 0; i < COUNT(commands); i++) {
+        for (k = 0; k < COUNT(cases); k++) {
+            const char *replies[2] = {0, 0};
+            size_t used;
+            fake *f;
+
+            replies[0] = cases[k].reply;
+            f = new_command(replies);
+            assert_int_equal(commands[i].call(f), cases[k].code);
+            used = f->used;
+            assert_int_equal(f->closes, 1);
+            assert_int_equal(outputs_are_untouched(f), 1);
+            for (m = 0; m < COUNT(commands); m++) {
+                imc_list_clear(&f->list);
+                imc_list_put(&f->list, "old", 3);
+                assert_int_equal(commands[m].call(f), cases[k].code);
+                assert_int_equal(f->list.count, 0);
+            }
+            assert_int_equal(f->used, used);
+            free_fake(f);
+        }
+    }
+}
+
+static void commands_without_an_open_session(void **state)
+{
+    static const char *const none[] = {0};
+    fake *f = new_command(none);
+    size_t i;
+
+    (void)state;
+    imapconnect_close(&f->session);
+    for (i = 0; i < COUNT(commands); i++) {
+        imc_list_clear(&f->list);
+        imc_list_put(&f->list, "old", 3);
+        assert_int_equal(commands[i].call(f), IMAPCONNECT_E_NOT_OPEN);
+        assert_int_equal(f->list.count, 0);
+    }
+    memset(&f->session, 0, sizeof f->session); /* never initialised */
+    for (i = 0; i < COUNT(commands); i++)
+        assert_int_equal(commands[i].call(f), IMAPCONNECT_E_NOT_OPEN);
+    assert_int_equal(f->used, 0);
+    assert_int_equal(imapconnect_init(&f->session, &f->config), 0);
+    free_fake(f);
+    assert_int_equal(imapconnect_select_mailbox(0, "x", 0, 0), IMAPCONNECT_E_NOT_OPEN);
+    assert_int_equal(imapconnect_idle(0, 0, 0, 0, 0), IMAPCONNECT_E_NOT_OPEN);
+    assert_int_equal(imapconnect_set_message_flags(0, 7, 0, 0, 0, 0, 0, 0), IMAPCONNECT_E_NOT_OPEN);
+}
+
+/* Another call is in progress: nothing is disturbed, not even the list. */
+static void commands_while_another_one_runs(void **state)
+{
+    static const char *const replies[] = {"* 3 EXISTS\r\na1 OK x\r\n", 0};
+    fake *f;
+    size_t i;
+    int code;
+
+    (void)state;
+    f = new_command(replies);
+    f->session.config.nonblocking = 1;
+    code = imapconnect_noop(&f->session, &f->list);
+    assert_int_equal(code, IMAPCONNECT_PENDING);
+    while (code == IMAPCONNECT_PENDING) {
+        size_t count = f->list.count;
+
+        for (i = 0; i < COUNT(commands); i++) {
+            assert_int_equal(commands[i].call(f), IMAPCONNECT_E_BUSY);
+            assert_int_equal(f->list.count, count);
+        }
+        code = imapconnect_step(&f->session);
+    }
+    assert_int_equal(code, 0);
+    assert_int_equal(f->list.count, 2);
+    assert_string_equal(f->sent, "a1 NOOP\r\n");
+    assert_int_equal(outputs_are_untouched(f), 1);
+    free_fake(f);
+}
+
+/* In a session that does not block each of them is stepped to the same end, and outputs are written only then. */
+static void each_command_step_by_step(void **state)
+{
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(commands); i++) {
+        fake *f = new_command(commands[i].replies);
+        int code, steps = 0;
+
+        f->session.config.nonblocking = 1;
+        f->calls[READ] = f->calls[WRITE] = 2; /* the next ones would block */
+        code = commands[i].call(f);
+        while (code == IMAPCONNECT_PENDING) {
+            assert_int_equal(outputs_are_untouched(f), 1);
+            code = imapconnect_step(&f->session);
+            assert_in_range(++steps, 1, 1000);
+        }
+        assert_int_equal(code, 0);
+        assert_true(steps > 0);
+        assert_string_equal(f->sent, commands[i].sent);
+        free_fake(f);
+    }
+}
+
+/* ---- arguments of the commands ---- */
+
+/* A call that was refused: nothing was sent, the list is empty, and the session is as it was. */
+static void refused(fake *f, int code, int expected, const char *call)
+{
+    if (code != expected)
+        fail_msg("%s: %d, want %d", call, code, expected);
+    assert_int_equal(f->used, 0);
+    assert_int_equal(f->list.count, 0);
+    assert_int_equal(imapconnect_is_open(&f->session), 1);
+    assert_int_equal(imapconnect_step(&f->session), 0);
+    assert_int_equal(outputs_are_untouched(f), 1);
+    imc_list_put(&f->list, "old", 3);
+}
+
+#define REFUSES(call, code) refused(f, (call), (code), #call)
+
+static fake *new_refusal(void)
+{
+    static const char *const none[] = {0};
+    fake *f = new_command(none);
+
+    imc_list_clear(&f->list);
+    imc_list_put(&f->list, "old", 3);
+    return f;
+}
+
+/* Of every function that takes a name: none, line ends, what is not UTF-8, also in a name that is to go as it is. */
+static void names_that_are_refused(void **state)
+{
+    static const struct {
+        const char *name;
+        int code;
+    } cases[] = {{0, IMAPCONNECT_E_PARAMETER},
+                 {"\r", IMAPCONNECT_E_VALUE},
+                 {"a\nb", IMAPCONNECT_E_VALUE},
+                 {"x\r\na9 DELETE y", IMAPCONNECT_E_VALUE},
+                 {"Entw\xfcrfe", IMAPCONNECT_E_VALUE},
+                 {"\xc3", IMAPCONNECT_E_VALUE},
+                 {"\xc0\x80", IMAPCONNECT_E_VALUE},
+                 {"\xed\xa0\x80", IMAPCONNECT_E_VALUE},
+                 {"a\xff", IMAPCONNECT_E_VALUE},
+                 {"\xff"
+                  "a\r\n",
+                  IMAPCONNECT_E_VALUE},
+                 {"\xff\n", IMAPCONNECT_E_VALUE}};
+    fake *f = new_refusal();
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        imapconnect_session *s = &f->session;
+        const char *bad = cases[i].name;
+        int code = cases[i].code;
+
+        REFUSES(imapconnect_select_mailbox(s, bad, &f->selection, &f->list), code);
+        REFUSES(imapconnect_examine_mailbox(s, bad, &f->selection, &f->list), code);
+        REFUSES(imapconnect_list_mailboxes(s, bad, "*", take_mailbox, f, &f->list), code);
+        REFUSES(imapconnect_list_mailboxes(s, "", bad, take_mailbox, f, &f->list), code);
+        REFUSES(imapconnect_list_subscribed_mailboxes(s, bad, "*", take_mailbox, f, &f->list), code);
+        REFUSES(imapconnect_list_subscribed_mailboxes(s, "", bad, take_mailbox, f, &f->list), code);
+        REFUSES(imapconnect_create_mailbox(s, bad, &f->list), code);
+        REFUSES(imapconnect_delete_mailbox(s, bad, &f->list), code);
+        REFUSES(imapconnect_subscribe_mailbox(s, bad, &f->list), code);
+        REFUSES(imapconnect_unsubscribe_mailbox(s, bad, &f->list), code);
+        REFUSES(imapconnect_rename_mailbox(s, bad, "y", &f->list), code);
+        REFUSES(imapconnect_rename_mailbox(s, "x", bad, &f->list), code);
+        REFUSES(imapconnect_mailbox_status(s, bad, &f->status, &f->list), code);
+        REFUSES(imapconnect_copy_message(s, 7, bad, &f->list), code);
+        REFUSES(imapconnect_move_message(s, 7, bad, &f->list), code);
+        REFUSES(imapconnect_append(s, bad, 0, 0, 3, give_bytes, f, &f->list), code);
+    }
+    free_fake(f);
+}
+
+/* Without somebody who takes the rows there is nothing to list for. */
+static void lists_without_a_taker(void **state)
+{
+    fake *f = new_refusal();
+    imapconnect_session *s = &f->session;
+
+    (void)state;
+    REFUSES(imapconnect_list_mailboxes(s, "", "*", 0, f, &f->list), IMAPCONNECT_E_NO_LIST);
+    REFUSES(imapconnect_list_subscribed_mailboxes(s, "", "*", 0, f, &f->list), IMAPCONNECT_E_NO_LIST);
+    REFUSES(imapconnect_list_namespaces(s, 0, f, &f->list), IMAPCONNECT_E_NO_LIST);
+    REFUSES(imapconnect_list_messages(s, 0, 0, 0, 0, f, &f->list), IMAPCONNECT_E_NO_LIST);
+    REFUSES(imapconnect_list_messages(s, 1, 5, 9, 0, f, &f->list), IMAPCONNECT_E_NO_LIST);
+    REFUSES(imapconnect_search(s, "ALL", 0, 0, 0, f, &f->list), IMAPCONNECT_E_NO_LIST);
+    free_fake(f);
+}
+
+static void ranges_and_uids_that_are_refused(void **state)
+{
+    static const imapconnect_part all = {0, 0, 0, 0};
+    fake *f = new_refusal();
+    imapconnect_session *s = &f->session;
+
+    (void)state;
+    REFUSES(imapconnect_list_messages(s, -1, 0, 0, take_message, f, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_list_messages(s, 2, 0, 0, take_message, f, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_list_messages(s, 0, 2, 1, take_message, f, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_list_messages(s, 1, 4294967295u, 1, take_message, f, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_recv_headers(s, 0, take_bytes, f, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_recv_message(s, 0, take_bytes, f, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_recv_part(s, 0, &all, take_bytes, f, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_recv_headers(s, 7, 0, f, &f->list), IMAPCONNECT_E_PARAMETER);
+    REFUSES(imapconnect_recv_message(s, 7, 0, f, &f->list), IMAPCONNECT_E_PARAMETER);
+    REFUSES(imapconnect_recv_part(s, 7, &all, 0, f, &f->list), IMAPCONNECT_E_PARAMETER);
+    REFUSES(imapconnect_recv_part(s, 7, 0, take_bytes, f, &f->list), IMAPCONNECT_E_PARAMETER);
+    REFUSES(imapconnect_copy_message(s, 0, "x", &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_move_message(s, 0, "x", &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_set_message_flags(s, 0, 1, 0, 0, 0, 0, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_set_message_flags(s, 0, 0, 0, 0, 0, 0, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_set_message_flags(s, 7, 2, 0, 0, 0, 0, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_set_message_flags(s, 7, 0, -2, 0, 0, 0, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_set_message_flags(s, 7, 0, 0, 100, 0, 0, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_set_message_flags(s, 7, 0, 0, 0, INT32_MIN, 0, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_set_message_flags(s, 7, 1, 1, 1, 1, 3, &f->list), IMAPCONNECT_E_VALUE);
+    free_fake(f);
+}
+
+/* Each flag is to stay as it is: that is no error, and nothing is sent. */
+static void flags_that_all_stay(void **state)
+{
+    static const char *const replies[] = {"a1 OK x\r\n", 0};
+    fake *f = new_refusal();
+
+    (void)state;
+    REFUSES(imapconnect_set_message_flags(&f->session, 7, 0, 0, 0, 0, 0, &f->list), 0);
+    f->session.config.nonblocking = 1;
+    REFUSES(imapconnect_set_message_flags(&f->session, 7, 0, 0, 0, 0, 0, &f->list), 0);
+    free_fake(f);
+    f = new_command(replies);
+    assert_int_equal(imapconnect_set_message_flags(&f->session, 7, 0, 0, 0, 0, 0, 0), 0);
+    assert_int_equal(imapconnect_noop(&f->session, 0), 0);
+    assert_string_equal(f->sent, "a1 NOOP\r\n");
+    free_fake(f);
+}
+
+/* Without MOVE it would be copied, and stay where it is: nothing is sent. With MOVE it is for the server to say. */
+static void moves_out_of_a_read_only_mailbox(void **state)
+{
+    static const char *const opened[] = {"a1 OK [READ-ONLY] x\r\n", "a1 OK [READ-WRITE] x\r\n"};
+    int kind, able;
+
+    (void)state;
+    for (kind = 0; kind < 3; kind++) { /* SELECT answered READ-ONLY, READ-WRITE, EXAMINE */
+        for (able = 0; able < 2; able++) {
+            const char *answers[] = {able ? preauth : "* PREAUTH [CAPABILITY IMAP4rev1 IDLE] hi\r\n",
+                                     opened[kind == 1], "a2 NO x\r\n", "a3 OK x\r\n", 0};
+            int refused_here = kind != 1 && !able;
+            fake *f = new_fake(answers);
+            size_t used;
+
+            start(f);
+            assert_int_equal(go_in(f), 9);
+            assert_int_equal(kind == 2 ? call_examine(f) : call_select(f), 0);
+            used = f->used;
+            imc_list_put(&f->list, "old", 3);
+            assert_int_equal(call_move(f), refused_here ? IMAPCONNECT_E_READ_ONLY : IMAPCONNECT_E_COPY);
+            assert_int_equal(f->list.count, refused_here ? 0 : 1);
+            assert_string_equal(f->sent + used, refused_here ? ""
+                                                : able       ? "a2 UID MOVE 7 \"x\"\r\n"
+                                                             : "a2 UID COPY 7 \"x\"\r\n");
+            assert_int_equal(imapconnect_noop(&f->session, 0), refused_here ? IMAPCONNECT_E_NOOP : 0);
+            free_fake(f);
+        }
+    }
+}
+
+/* A section stands in brackets, as it is. */
+static void sections_that_are_refused(void **state)
+{
+    static const char *const bad[] = {"]",    "TEXT]",    "TEXT] BODY[", "[",      "HEADER.FIELDS (\"A\")",
+                                      "a\\b", "{5}",      "1.2\r\n",     "TEXT\n", "\x01",
+                                      "\x7f", "\xc3\xa4", "\xff"};
+    static const char *const replies[] = {"a1 OK x\r\n", 0};
+    fake *f = new_refusal();
+    char longest[257], expected[300];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(bad); i++) {
+        imapconnect_part part = {0, 0, 0, 0};
+
+        part.section = bad[i];
+        REFUSES(imapconnect_recv_part(&f->session, 7, &part, take_bytes, f, &f->list), IMAPCONNECT_E_VALUE);
+    }
+    memset(longest, 'X', 256);
+    longest[256] = '\0';
+    for (i = 0; i < 2; i++) {
+        imapconnect_part part = {0, 0, 0, 0};
+
+        part.section = longest + i; /* 256 bytes, and then 255 */
+        if (i == 0) {
+            REFUSES(imapconnect_recv_part(&f->session, 7, &part, take_bytes, f, &f->list), IMAPCONNECT_E_TOO_LONG);
+            free_fake(f);
+            f = new_command(replies);
+        } else {
+            assert_int_equal(imapconnect_recv_part(&f->session, 7, &part, take_bytes, f, 0),
+                             IMAPCONNECT_E_NO_MESSAGE);
+            snprintf(expected, sizeof expected, "a1 UID FETCH 7 (UID BODY.PEEK[%s])\r\n", part.section);
+            assert_string_equal(f->sent, expected);
+        }
+    }
+    free_fake(f);
+}
+
+static void searches_that_are_refused(void **state)
+{
+    static const char *const criteria[] = {"", "ALL\r\n", "\n", "SUBJECT {3}", "{", "SUBJECT \xc3\xa4", "\t", "\x7f"};
+    static const char *const texts[] = {"a\rb", "\n", "x\r\na9 LOGOUT"};
+    static const char *const charsets[] = {"",     "UTF 8", "(UTF-8", "UTF-8)",  "\"UTF-8\"",
+                                           "a\\b", "{5}",   "a\r",    "\xc3\xa4"};
+    fake *f = new_refusal();
+    imapconnect_session *s = &f->session;
+    size_t i;
+
+    (void)state;
+    REFUSES(imapconnect_search(s, 0, 0, 0, take_uid, f, &f->list), IMAPCONNECT_E_PARAMETER);
+    for (i = 0; i < COUNT(criteria); i++)
+        REFUSES(imapconnect_search(s, criteria[i], 0, 0, take_uid, f, &f->list), IMAPCONNECT_E_VALUE);
+    for (i = 0; i < COUNT(texts); i++)
+        REFUSES(imapconnect_search(s, "SUBJECT", texts[i], 0, take_uid, f, &f->list), IMAPCONNECT_E_VALUE);
+    for (i = 0; i < COUNT(charsets); i++)
+        REFUSES(imapconnect_search(s, "SUBJECT", "x", charsets[i], take_uid, f, &f->list), IMAPCONNECT_E_VALUE);
+    free_fake(f);
+}
+
+/* RFC 3501 section 9, quoted: what is open at the end would take what follows into the string; a quote behind a
+   backslash opens and closes nothing. */
+static void quotes_in_the_criteria(void **state)
+{
+    static const char *const open[] = {"SUBJECT \"x", "SUBJECT \"x\\\"", "\"", "\"a\" \"", "\"a\\", "\"\\\\\\\""};
+    static const char *const closed[] = {"SUBJECT \"x\"", "SUBJECT \"a\\\"b\"", "SUBJECT \"\\\\\"",
+                                         "SUBJECT \"\" TO \"y\"", "SUBJECT \"\\\"\""};
+    fake *f = new_refusal();
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(open); i++)
+        REFUSES(imapconnect_search(&f->session, open[i], 0, 0, take_uid, f, &f->list), IMAPCONNECT_E_VALUE);
+    free_fake(f);
+    for (i = 0; i < COUNT(closed); i++) {
+        static const char *const replies[] = {"a1 OK x\r\n", 0};
+        char expected[80];
+
+        f = new_command(replies);
+        sprintf(expected, "a1 UID SEARCH %s\r\n", closed[i]);
+        assert_int_equal(imapconnect_search(&f->session, closed[i], 0, 0, take_uid, f, 0), 0);
+        assert_string_equal(f->sent, expected);
+        free_fake(f);
+    }
+}
+
+/* RFC 6855 section 3: once UTF8=ACCEPT is on, no other charset, and none is named. */
+static void the_charset_with_utf8(void **state)
+{
+    static const char *const replies[] = {"* ENABLED UTF8=ACCEPT\r\na1 OK x\r\n", "a2 OK x\r\n", "a3 OK x\r\n", 0};
+    fake *f = new_command(replies);
+    imapconnect_session *s = &f->session;
+
+    (void)state;
+    assert_int_equal(imapconnect_enable(s, "UTF8=ACCEPT", 0), 0);
+    f->used = 0;
+    imc_list_clear(&f->list);
+    imc_list_put(&f->list, "old", 3);
+    REFUSES(imapconnect_search(s, "SUBJECT", "x", "US-ASCII", take_uid, f, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_search(s, "SUBJECT", "x", "UTF-7", take_uid, f, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_search(s, "SUBJECT", "x", "UTF-88", take_uid, f, &f->list), IMAPCONNECT_E_VALUE);
+    assert_int_equal(imapconnect_search(s, "SUBJECT", "\xc3\xa4", "utf-8", take_uid, f, 0), 0);
+    assert_string_equal(f->sent, "a2 UID SEARCH SUBJECT \"\xc3\xa4\"\r\n");
+    f->used = 0;
+    assert_int_equal(imapconnect_search(s, "SUBJECT", "\xc3\xa4", 0, take_uid, f, 0), 0);
+    assert_string_equal(f->sent, "a3 UID SEARCH SUBJECT \"\xc3\xa4\"\r\n");
+    free_fake(f);
+}
+
+static void messages_that_are_not_stored(void **state)
+{
+    static const char *const dates[] = {"",
+                                        "17-Jul-1996",
+                                        "17-Jul-1996 02:44:25 -07000",
+                                        "17-Jul-1996 02:44:25 -070",
+                                        "17-Jul-1996 02:44:25\r\n0700",
+                                        "17-Jul-1996 02:44:25 {700",
+                                        "17-Jul-1996 02:44:25 -07\xc3\xa4"};
+    fake *f = new_refusal();
+    size_t i;
+
+    (void)state;
+    REFUSES(imapconnect_append(&f->session, "x", 0, 0, 3, 0, f, &f->list), IMAPCONNECT_E_PARAMETER);
+    for (i = 0; i < COUNT(dates); i++)
+        REFUSES(imapconnect_append(&f->session, "x", 0, dates[i], 3, give_bytes, f, &f->list), IMAPCONNECT_E_VALUE);
+    assert_int_equal(f->calls[TAKE], 0); /* the source was not asked */
+    free_fake(f);
+}
+
+static void extensions_that_are_refused(void **state)
+{
+    static const char *const bad[] = {"",
+                                      "IMAP4rev2",
+                                      "imap4REV2",
+                                      "CONDSTORE IMAP4rev2",
+                                      "IMAP4rev2 X",
+                                      "QRESYNC",
+                                      "UIDONLY",
+                                      " X",
+                                      "X  Y",
+                                      "X\r\n",
+                                      "X\n",
+                                      "{5}",
+                                      "X {5+}",
+                                      "\xc3\xa4",
+                                      "\t",
+                                      "\x7f",
+                                      " "};
+    fake *f = new_refusal();
+    size_t i;
+
+    (void)state;
+    REFUSES(imapconnect_enable(&f->session, 0, &f->list), IMAPCONNECT_E_PARAMETER);
+    for (i = 0; i < COUNT(bad); i++)
+        REFUSES(imapconnect_enable(&f->session, bad[i], &f->list), IMAPCONNECT_E_VALUE);
+    free_fake(f);
+}
+
+/* RFC 5161 section 3.1: one space between two, and none behind the last. */
+static void extensions_with_a_space_at_the_end(void **state)
+{
+    fake *f = new_refusal();
+
+    (void)state;
+    REFUSES(imapconnect_enable(&f->session, "X ", &f->list), IMAPCONNECT_E_VALUE);
+    free_fake(f);
+}
+
+/* RFC 2971 section 3.3: up to 1024 bytes. */
+static void clients_that_are_refused(void **state)
+{
+    static const char *const replies[] = {"a1 OK x\r\n", "a2 OK x\r\n", "a3 OK x\r\n", 0};
+    fake *f = new_refusal();
+    imapconnect_session *s = &f->session;
+    char longest[1026];
+
+    (void)state;
+    memset(longest, 'n', 1025);
+    longest[1025] = '\0';
+    REFUSES(imapconnect_id(s, "a\r", 0, &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_id(s, "a\nb", "v", &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_id(s, "a", "v\r\n", &f->list), IMAPCONNECT_E_VALUE);
+    REFUSES(imapconnect_id(s, longest, "v", &f->list), IMAPCONNECT_E_TOO_LONG);
+    REFUSES(imapconnect_id(s, "n", longest, &f->list), IMAPCONNECT_E_TOO_LONG);
+    free_fake(f);
+    f = new_command(replies);
+    assert_int_equal(imapconnect_id(&f->session, longest + 1, longest + 1, 0), 0);
+    assert_int_equal(f->used, 3 + 4 + 6 + 1 + 1026 + 1 + 9 + 1 + 1026 + 3);
+    f->used = 0;
+    assert_int_equal(imapconnect_id(&f->session, 0, "v", 0), 0);
+    assert_string_equal(f->sent, "a2 ID NIL\r\n");
+    f->used = 0;
+    assert_int_equal(imapconnect_id(&f->session, "", 0, 0), 0);
+    assert_string_equal(f->sent, "a3 ID (\"name\" \"\")\r\n");
+    free_fake(f);
+}
+
+/* ---- all commands, and everything that can go wrong in them ---- */
+
+static const char *const long_day[] = {
+    preauth,
+    "* FLAGS (\\Seen)\r\n* 2 EXISTS\r\n* OK [UIDNEXT 9] x\r\na1 OK [READ-WRITE] x\r\n",
+    "* LIST (\\HasNoChildren) \"/\" INBOX\r\n* LIST () \"/\" {3}\r\nabc\r\na2 OK x\r\n",
+    "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\na3 OK x\r\n",
+    "a4 OK x\r\n",
+    "* 1 FETCH (UID 7 RFC822.SIZE 3 INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" FLAGS ())\r\n"
+    "* 2 FETCH (UID 8 RFC822.SIZE 3 INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" FLAGS (\\Seen))\r\na5 OK x\r\n",
+    "* 1 FETCH (UID 7 BODY[] {30}\r\n123456789012345678901234567890)\r\na6 OK x\r\n",
+    "+ go\r\n",
+    "* SEARCH 7 8\r\na7 OK x\r\n",
+    "+ go\r\n",
+    "a8 OK x\r\n",
+    "* 2 EXPUNGE\r\na9 OK x\r\n",
+    "* 1 RECENT\r\n+ idling\r\n",
+    "a10 OK x\r\n",
+    "* BYE x\r\na11 OK x\r\n",
+    0};
+
+static const char long_day_sent[] = "a1 SELECT \"x\"\r\na2 LIST \"\" \"*\"\r\na3 NAMESPACE\r\na4 NOOP\r\n"
+                                    "a5 FETCH 1:* (UID RFC822.SIZE INTERNALDATE FLAGS)\r\n"
+                                    "a6 UID FETCH 7 (UID BODY.PEEK[])\r\n"
+                                    "a7 UID SEARCH SUBJECT {2}\r\n\xc3\xa4\r\n"
+                                    "a8 APPEND \"x\" {40}\r\nmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm\r\n"
+                                    "a9 UID MOVE 7 \"x\"\r\na10 IDLE\r\nDONE\r\na11 LOGOUT\r\n";
+
+static int search_for_a_literal(fake *f)
+{
+    return imapconnect_search(&f->session, "SUBJECT", "\xc3\xa4", 0, take_uid, f, 0);
+}
+
+static int append_40(fake *f)
+{
+    return imapconnect_append(&f->session, "x", 0, 0, 40, give_bytes, f, 0);
+}
+
+/* Returns the first error; 0 when all went well. */
+static int long_scenario(fake *f)
+{
+    static int (*const calls[])(fake * f) = {call_select,   call_list,    call_namespaces,
+                                             call_messages, call_message, search_for_a_literal,
+                                             append_40,     call_move,    call_idle};
+    size_t i;
+    int code;
+
+    start(f);
+    code = go_in(f);
+    for (i = 0; i < COUNT(calls) && code >= 0; i++)
+        code = calls[i](f);
+    return code < 0 ? code : imapconnect_disconnect(&f->session, &f->list);
+}
+
+static void a_long_day(void **state)
+{
+    fake *f = new_fake(long_day);
+
+    (void)state;
+    assert_int_equal(long_scenario(f), 0);
+    assert_string_equal(f->sent, long_day_sent);
+    assert_int_equal(f->selection.messages, 2);
+    assert_int_equal(f->selection.uidnext, 9);
+    assert_in_range(f->calls[TAKE], 2 + 1 + 2 + 2 + 2 + 1 + 1, 12); /* 30 bytes come in two or three pieces */
+    free_fake(f);
+}
+
+static void everything_fails_in_every_command(void **state)
+{
+    static const int troubles[][2] = {{FAILS, READ},   {FAILS, WRITE},      {FAILS, WAIT},   {FAILS, CLOCK},
+                                      {CANCELS, KEEP}, {CANCELS, RESPONSE}, {CANCELS, TAKE}, {CANCELS, LOG}};
+    size_t i;
+
+    (void)state;
+    current_scenario = long_scenario;
+    current_answers = long_day;
+    for (i = 0; i < COUNT(troubles); i++)
+        torture(troubles[i][0], troubles[i][1]);
+    current_scenario = scenario;
+    current_answers = well;
+}
+
+static void close_and_calls_in_every_command(void **state)
+{
+    static const int kinds[] = {READ, WRITE, KEEP, LOG, RESPONSE, TAKE};
+    size_t i;
+
+    (void)state;
+    current_scenario = long_scenario;
+    current_answers = long_day;
+    for (i = 0; i < COUNT(kinds); i++) {
+        torture_apart(CLOSES, kinds[i]);
+        torture_apart(CALLS, kinds[i]);
+        torture_apart(DISCONNECTS, kinds[i]);
+    }
+    current_scenario = scenario;
+    current_answers = well;
+}
+
+/* ---- collectors ---- */
+
+static void collect(imapconnect_mailboxes *all, const char *name)
+{
+    imapconnect_mailbox row;
+
+    memset(&row, 0, sizeof row);
+    row.name = name;
+    row.separator = '/';
+    row.has_children = -1;
+    assert_int_equal(imapconnect_collect_mailbox(all, &row), 0);
+}
+
+/* Rows and names in memory of every size around what is needed, which is three rows, and 6 + 1 + 4 bytes. */
+static void mailboxes_in_an_array(void **state)
+{
+    static const char *const names[] = {"INBOX", "", "\xc3\xa4x"};
+    size_t size, text_size, i;
+
+    (void)state;
+    for (size = 0; size < 5; size++) {
+        for (text_size = 0; text_size < 14; text_size++) {
+            imapconnect_mailbox *rows = malloc(size > 0 ? size * sizeof *rows : 1);
+            char *text = malloc(text_size > 0 ? text_size : 1);
+            imapconnect_mailboxes all;
+            size_t end = 0;
+
+            assert_true(rows != 0 && text != 0);
+            memset(&all, 0, sizeof all);
+            all.rows = rows;
+            all.size = size;
+            all.text = text;
+            all.text_size = text_size;
+            for (i = 0; i < COUNT(names); i++)
+                collect(&all, names[i]);
+            assert_int_equal(all.count, 3);
+            assert_int_equal(all.text_used, 11);
+            assert_int_equal(all.size, size);
+            for (i = 0; i < COUNT(names) && i < size; i++) {
+                end += strlen(names[i]) + 1;
+                assert_int_equal(rows[i].separator, '/');
+                assert_int_equal(rows[i].has_children, -1);
+                if (end > text_size)
+                    assert_null(rows[i].name);
+                else
+                    assert_string_equal(rows[i].name, names[i]); /* a copy: the row's own is gone by then */
+                assert_true(rows[i].name == 0 || rows[i].name == text + end - strlen(names[i]) - 1);
+            }
+            free(rows);
+            free(text);
+        }
+    }
+}
+
+static void messages_in_an_array(void **state)
+{
+    size_t size, i;
+
+    (void)state;
+    for (size = 0; size < 5; size++) {
+        imapconnect_message *rows = malloc(size > 0 ? size * sizeof *rows : 1), row;
+        imapconnect_messages all;
+
+        assert_non_null(rows);
+        all.rows = rows;
+        all.size = size;
+        all.count = 0;
+        for (i = 0; i < 3; i++) {
+            memset(&row, 0, sizeof row);
+            row.sequence = (uint32_t)(i + 1);
+            row.uid = (uint32_t)(70 + i);
+            assert_int_equal(imapconnect_collect_message(&all, &row), 0);
+        }
+        assert_int_equal(all.count, 3);
+        for (i = 0; i < 3 && i < size; i++) {
+            assert_int_equal(rows[i].sequence, i + 1);
+            assert_int_equal(rows[i].uid, 70 + i);
+        }
+        free(rows);
+    }
+}
+
+/* The same at the end of a call: a mailbox has more than there is room for, and the call goes on to its end. */
+static void arrays_that_are_too_small(void **state)
+{
+    static const char *const lists[] = {
+        "* LIST () \"/\" INBOX\r\n* LIST () \"/\" Entw&APw-rfe\r\n* LIST () \"/\" &Bad\r\n"
+        "a1 OK x\r\n",
+        0};
+    static const char *const fetches[] = {
+        "* 3 EXISTS\r\na1 OK x\r\n",
+        "* 1 FETCH (UID 7 RFC822.SIZE 3 INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" FLAGS ())\r\n"
+        "* 2 FETCH (UID 8 RFC822.SIZE 4 INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" FLAGS ())\r\n"
+        "* 3 FETCH (UID 9 RFC822.SIZE 5 INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" FLAGS ())\r\na2 OK x\r\n",
+        0};
+    fake *f = new_command(lists);
+    imapconnect_mailbox rows[2];
+    imapconnect_message two[2];
+    imapconnect_mailboxes mailboxes;
+    imapconnect_messages messages;
+    char text[16];
+
+    (void)state;
+    memset(&mailboxes, 0, sizeof mailboxes);
+    mailboxes.rows = rows;
+    mailboxes.size = 2;
+    mailboxes.text = text;
+    mailboxes.text_size = sizeof text;
+    assert_int_equal(
+        imapconnect_list_mailboxes(&f->session, "", "*", imapconnect_collect_mailbox, &mailboxes, &f->list), 0);
+    assert_int_equal(mailboxes.count, 3);
+    assert_int_equal(mailboxes.text_used, 6 + 10 + 6);
+    assert_string_equal(rows[0].name, "INBOX");
+    assert_string_equal(rows[1].name, "Entw\xc3\xbcrfe");
+    free_fake(f);
+
+    f = new_command(fetches);
+    messages.rows = two;
+    messages.size = 2;
+    messages.count = 0;
+    assert_int_equal(imapconnect_list_messages(&f->session, IMAPCONNECT_BY_SEQUENCE, 0, 0,
+                                               imapconnect_collect_message, &messages, &f->list),
+                     0);
+    assert_int_equal(messages.count, 3);
+    assert_int_equal(two[1].sequence, 2);
+    assert_int_equal(two[1].uid, 8);
+    assert_int_equal(two[1].size, 4);
+    assert_string_equal(two[1].internal_date, "17-Jul-1996 02:44:25 -0700");
+    free_fake(f);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(without_a_session),
     cmocka_unit_test(another_layout_is_refused),
@@ -980,5 +2048,30 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(calls_inside_callbacks_are_busy),
     cmocka_unit_test(two_sessions_at_once),
     cmocka_unit_test(a_list_belongs_to_one_call),
+    cmocka_unit_test(what_each_command_sends),
+    cmocka_unit_test(each_command_refused),
+    cmocka_unit_test(each_command_fails),
+    cmocka_unit_test(commands_without_an_open_session),
+    cmocka_unit_test(commands_while_another_one_runs),
+    cmocka_unit_test(each_command_step_by_step),
+    cmocka_unit_test(names_that_are_refused),
+    cmocka_unit_test(lists_without_a_taker),
+    cmocka_unit_test(ranges_and_uids_that_are_refused),
+    cmocka_unit_test(flags_that_all_stay),
+    cmocka_unit_test(moves_out_of_a_read_only_mailbox),
+    cmocka_unit_test(sections_that_are_refused),
+    cmocka_unit_test(searches_that_are_refused),
+    cmocka_unit_test(quotes_in_the_criteria),
+    cmocka_unit_test(the_charset_with_utf8),
+    cmocka_unit_test(messages_that_are_not_stored),
+    cmocka_unit_test(extensions_that_are_refused),
+    cmocka_unit_test(extensions_with_a_space_at_the_end),
+    cmocka_unit_test(clients_that_are_refused),
+    cmocka_unit_test(a_long_day),
+    cmocka_unit_test(everything_fails_in_every_command),
+    cmocka_unit_test(close_and_calls_in_every_command),
+    cmocka_unit_test(mailboxes_in_an_array),
+    cmocka_unit_test(messages_in_an_array),
+    cmocka_unit_test(arrays_that_are_too_small),
 };
 TEST_MAIN(tests)

@@ -14,6 +14,7 @@ typedef struct run {
     char sent[2048];
     size_t used;
     int restarts;
+    uint32_t milliseconds; /* of a wait for news */
 } run;
 
 static int on_response(void *user, int event, const char *bytes, size_t count)
@@ -31,8 +32,8 @@ static void begin(run *r, int secure, const char *password)
     r->config.on_response = on_response;
     r->engine.config = &r->config;
     r->engine.secure = (uint8_t)secure;
-    r->engine.username = "joe";
-    r->engine.password = password;
+    r->engine.writer.text[0] = "joe";
+    r->engine.writer.text[1] = password;
     r->engine.state = IMC_GREETING;
     r->engine.encrypted = secure == IMAPCONNECT_TLS;
 }
@@ -46,7 +47,7 @@ static void pump(run *r)
         size_t count = (size_t)(writer->used - writer->sent);
 
         assert_true(r->used + count < sizeof r->sent);
-        memcpy(r->sent + r->used, writer->out + writer->sent, count);
+        memcpy(r->sent + r->used, writer->out.bytes + writer->sent, count);
         r->used += count;
         r->sent[r->used] = '\0';
         imc_commands_sent(&r->engine, count);
@@ -276,13 +277,14 @@ static const row table[] = {
 static void call(run *r, int command)
 {
     static const struct imc_command *const commands[] = {0, &imc_engine_noop, &imc_engine_text, &imc_engine_logout};
-    static const char *const texts[] = {0, "NOOP", "STATUS x (UNSEEN)", "LOGOUT"};
+    static const char *const formats[] = {0, "NOOP", "%r", "LOGOUT"};
 
     if (command == NOTHING)
         return;
     assert_int_equal(r->engine.done, 1);
-    imc_engine_call(&r->engine, commands[command], 0);
-    imc_engine_send_word(&r->engine, commands[command]->state, texts[command]);
+    imc_engine_call(&r->engine, 0);
+    r->engine.writer.text[0] = "STATUS x (UNSEEN)";
+    imc_engine_begin(&r->engine, commands[command], formats[command]);
 }
 
 /* Leads the engine to the state of the row; the last command has not left yet. */
@@ -731,7 +733,7 @@ static void nothing_is_taken_once_the_call_is_over(void **state)
     imc_engine_fail(&r.engine, IMAPCONNECT_E_TIMEOUT);
     imc_engine_fail(&r.engine, IMAPCONNECT_E_BYE); /* the first one stays */
     assert_int_equal(r.engine.error, IMAPCONNECT_E_TIMEOUT);
-    imc_engine_call(&r.engine, &imc_engine_noop, 0);
+    imc_engine_call(&r.engine, 0);
     assert_int_equal(take(&r, "* BYE x\r\n", 9), 0);
 }
 
@@ -752,6 +754,968 @@ static void one_try_of_each_mechanism(void **state)
     assert_int_equal(r.engine.entered, 0);
 }
 
+/* ---- after the login ---- */
+
+/* What is called, and what the server said before and since. */
+enum { IDLE, APPEND, SEARCH, SELECT, LIST, MOVE };
+
+typedef struct news {
+    run *r;
+    char heard[400];
+    size_t used;
+    int stops; /* the callback ends the wait */
+    size_t given;
+    int failing;
+} news;
+
+static int on_news(void *user, int what, uint32_t number)
+{
+    news *n = user;
+
+    n->used += (size_t)sprintf(n->heard + n->used, "%s%lu ",
+                               what == IMAPCONNECT_NEWS_EXISTS    ? "exists "
+                               : what == IMAPCONNECT_NEWS_EXPUNGE ? "expunge "
+                               : what == IMAPCONNECT_NEWS_RECENT  ? "recent "
+                               : what == IMAPCONNECT_NEWS_FLAGS   ? "flags "
+                                                                  : "? ",
+                               (unsigned long)number);
+    return n->stops;
+}
+
+static int on_uid(void *user, uint32_t uid)
+{
+    news *n = user;
+
+    n->used += (size_t)sprintf(n->heard + n->used, "%lu ", (unsigned long)uid);
+    return 0;
+}
+
+static int on_mailbox(void *user, const imapconnect_mailbox *mailbox)
+{
+    news *n = user;
+
+    n->used += (size_t)sprintf(n->heard + n->used, "%s ", mailbox->name);
+    return 0;
+}
+
+static int source(void *user, void *bytes, size_t count)
+{
+    news *n = user;
+
+    if (n->failing)
+        return 0;
+    count = count < 100 ? count : 100;
+    memset(bytes, 'm', count);
+    n->given += count;
+    return (int)count;
+}
+
+/* Logged in, with these capabilities in the reply to the login; "" for none there. */
+static void log_in(run *r, const char *capabilities)
+{
+    char line[200];
+
+    begin(r, 0, "pw");
+    say(r, "* OK [CAPABILITY IMAP4rev1] hi");
+    pump(r);
+    sprintf(line, *capabilities ? "%% OK [CAPABILITY IMAP4rev1 %s] in" : "%% OK in%s", capabilities);
+    say(r, line);
+    assert_int_equal(r->engine.done, 1);
+    r->used = 0;
+    r->sent[0] = '\0';
+}
+
+/* A call as the session makes it: a message of 1000 bytes, a search for a text, and so on. */
+static void start(run *r, news *n, int what)
+{
+    imapconnect_writer *writer = &r->engine.writer;
+
+    memset(n, 0, sizeof *n);
+    n->r = r;
+    imc_engine_call(&r->engine, 0);
+    r->engine.user = n;
+    writer->text[0] = "x";
+    writer->text[1] = 0;
+    writer->number[0] = 0;
+    if (what == IDLE) {
+        writer->number[0] = r->milliseconds;
+        r->engine.taker.news = on_news;
+        imc_engine_begin(&r->engine, &imc_idle, 0);
+    } else if (what == APPEND) {
+        writer->number[1] = 1000;
+        r->engine.taker.source = source;
+        imc_engine_begin(&r->engine, &imc_append, 0);
+    } else if (what == SEARCH) {
+        writer->text[0] = "SUBJECT";
+        writer->text[1] = "\xc3\xbc";
+        r->engine.taker.uid = on_uid;
+        imc_engine_begin(&r->engine, &imc_search, "UID SEARCH %r %s");
+    } else if (what == SELECT) {
+        r->engine.user = 0;
+        imc_engine_begin(&r->engine, &imc_select, "SELECT %m");
+    } else if (what == LIST) {
+        writer->text[1] = "*";
+        r->engine.taker.mailbox = on_mailbox;
+        imc_engine_begin(&r->engine, &imc_list_rows, "LIST %m %m");
+    } else {
+        writer->number[0] = 7;
+        imc_engine_begin(&r->engine, &imc_move, 0);
+    }
+}
+
+/* What the session does when the time of a wait is up, or somebody has had enough. */
+static void wake(run *r)
+{
+    assert_int_equal(r->engine.state, IMC_IDLE);
+    r->engine.command->next(&r->engine);
+}
+
+static const char *const later_events[] = {"* OK x",     "* NO x",  "* BYE x",  "* CAPABILITY IMAP4rev1 X",
+                                           "* 3 EXISTS", "* X (a)", "+ x",      "% OK x",
+                                           "% NO x",     "% BAD x", "a99 OK x", ""};
+
+typedef struct later {
+    const char *name;
+    const char *capabilities;
+    int call;
+    const char *since[4]; /* "!" stands for the end of a wait */
+    const char *expected[COUNT(later_events)];
+} later;
+
+/* Columns: untagged OK, NO, BYE, CAPABILITY, EXISTS, other data; "+"; our tag with OK, NO, BAD; another tag; an empty
+   line. The login had the tag a1. */
+static const later later_table[] = {
+    {"asking what the server can do",
+     "",
+     IDLE,
+     {0},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "> a3 NOOP", "> a3 NOOP", "> a3 NOOP", "-1261", "-1260"}},
+    {"asking, and it can",
+     "",
+     IDLE,
+     {"* CAPABILITY IMAP4rev1 IDLE"},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "> a3 IDLE", "> a3 IDLE", "> a3 IDLE", "-1261", "-1260"}},
+    {"IDLE",
+     "IDLE",
+     IDLE,
+     {0},
+     {"-", "-", "-1416", "-", "-", "-", "another state", "-1261", "done -1414", "done -1415", "-1261", "-1260"}},
+    {"waiting",
+     "IDLE",
+     IDLE,
+     {"+ idling"},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "-1261", "-1261", "-1261", "-1261", "-1260"}},
+    {"DONE",
+     "IDLE",
+     IDLE,
+     {"+ idling", "!"},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "done 0", "done -1414", "done -1415", "-1261", "-1260"}},
+    {"DONE after news",
+     "IDLE",
+     IDLE,
+     {"+ idling", "* 4 EXISTS", "!"},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "done 1", "done -1414", "done -1415", "-1261", "-1260"}},
+    {"NOOP in place of IDLE",
+     "X",
+     IDLE,
+     {0},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "done 0", "done -1414", "done -1415", "-1261", "-1260"}},
+    {"APPEND before its literal",
+     "X",
+     APPEND,
+     {0},
+     {"-", "-", "-1416", "-", "-", "-", 0, "-1260", "done -1414", "done -1415", "-1261", "-1260"}},
+    {"APPEND, sent",
+     "X",
+     APPEND,
+     {"+ go"},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "done 0", "done -1414", "done -1415", "-1261", "-1260"}},
+    {"APPEND with LITERAL+",
+     "LITERAL+",
+     APPEND,
+     {0},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "done 0", "done -1414", "done -1415", "-1261", "-1260"}},
+    {"SEARCH before its literal",
+     "X",
+     SEARCH,
+     {0},
+     {"-", "-", "-1416", "-", "-", "-", "> \xc3\xbc", "-1260", "done -1414", "done -1415", "-1261", "-1260"}},
+    {"SEARCH, sent",
+     "X",
+     SEARCH,
+     {"+ go"},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "done 0", "done -1414", "done -1415", "-1261", "-1260"}},
+    {"SELECT",
+     "X",
+     SELECT,
+     {0},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "done 0", "done -1277", "done -1277", "-1261", "-1260"}},
+    {"LIST",
+     "X",
+     LIST,
+     {0},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "done 0", "done -1276", "done -1276", "-1261", "-1260"}},
+    {"MOVE",
+     "MOVE",
+     MOVE,
+     {0},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "done 0", "done -1286", "done -1286", "-1261", "-1260"}},
+    {"COPY in place of it",
+     "X",
+     MOVE,
+     {0},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "> a3 UID STORE 7 +FLAGS.SILENT (\\Deleted)", "done -1286",
+      "done -1286", "-1261", "-1260"}},
+    {"STORE in place of it",
+     "X",
+     MOVE,
+     {"% OK copied"},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "> a4 EXPUNGE", "done -1281", "done -1281", "-1261", "-1260"}},
+    {"STORE with UIDPLUS",
+     "UIDPLUS",
+     MOVE,
+     {"% OK copied"},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "> a4 UID EXPUNGE 7", "done -1281", "done -1281", "-1261", "-1260"}},
+    {"EXPUNGE in place of it",
+     "UIDPLUS",
+     MOVE,
+     {"% OK copied", "% OK flagged"},
+     {"-", "-", "-1416", "-", "-", "-", "-1260", "done 0", "done -1283", "done -1283", "-1261", "-1260"}}};
+
+static void lead_later(run *r, news *n, const later *wanted)
+{
+    size_t i;
+
+    log_in(r, wanted->capabilities);
+    start(r, n, wanted->call);
+    for (i = 0; i < COUNT(wanted->since) && wanted->since[i] != 0; i++) {
+        pump(r);
+        if (wanted->since[i][0] == '!')
+            wake(r);
+        else
+            say(r, wanted->since[i]);
+    }
+    assert_int_equal(r->engine.error, 0);
+    assert_int_equal(r->engine.done, 0);
+}
+
+static void every_line_in_every_state_after_the_login(void **state)
+{
+    size_t i, k;
+
+    (void)state;
+    for (i = 0; i < COUNT(later_table); i++) {
+        for (k = 0; k < COUNT(later_events); k++) {
+            const later *wanted = &later_table[i];
+            const char *got;
+            run r;
+            news n;
+            int before;
+
+            if (wanted->expected[k] == 0)
+                continue; /* it has a test of its own */
+            lead_later(&r, &n, wanted);
+            pump(&r);
+            r.used = 0;
+            before = r.engine.state;
+            say(&r, later_events[k]);
+            got = outcome(&r, before);
+            if (strcmp(got, wanted->expected[k]) != 0)
+                fail_msg("%s: '%s' gives '%s', want '%s'", wanted->name, later_events[k], got, wanted->expected[k]);
+        }
+    }
+}
+
+/* One byte of the command, or of its literal, is still to be sent. NO and BAD may come before the end of a literal that
+   was not asked for; all else answers something that was never asked. */
+static void early_answers_after_the_login(void **state)
+{
+    static const char *const answers[] = {"% OK x", "% NO x", "% BAD x", "+ x"};
+    size_t i, k;
+
+    (void)state;
+    for (i = 0; i < COUNT(later_table); i++) {
+        for (k = 0; k < COUNT(answers); k++) {
+            int literal = strstr(later_table[i].name, "LITERAL+") != 0;
+            int expected = k == 3 ? IMAPCONNECT_E_RESPONSE : IMAPCONNECT_E_TAG;
+            run r;
+            news n;
+
+            lead_later(&r, &n, &later_table[i]);
+            if (r.engine.writer.used < 2)
+                continue; /* nothing is to be sent here */
+            imc_commands_sent(&r.engine, (size_t)r.engine.writer.used - 1);
+            if (r.engine.writer.used == r.engine.writer.sent)
+                continue;
+            say(&r, answers[k]);
+            if (strstr(later_table[i].name, "before its literal") != 0 && (k == 1 || k == 2))
+                continue; /* below */
+            if (literal && (k == 1 || k == 2)) {
+                assert_int_equal(r.engine.error, 0);
+                assert_int_equal(r.engine.done, 0);
+                continue;
+            }
+            if (r.engine.error != expected || r.engine.done)
+                fail_msg("%s: early '%s' gives %d", later_table[i].name, answers[k], r.engine.error);
+        }
+    }
+}
+
+/* A literal that waits was asked for: not all of the question has left, so there is no answer to it yet. */
+static void a_no_before_the_size_has_left(void **state)
+{
+    static const int calls[] = {APPEND, SEARCH};
+    static const char *const answers[] = {"% NO x", "% BAD x"};
+    size_t i, k;
+
+    (void)state;
+    for (i = 0; i < COUNT(calls); i++) {
+        for (k = 0; k < COUNT(answers); k++) {
+            run r;
+            news n;
+
+            log_in(&r, "X");
+            start(&r, &n, calls[i]);
+            imc_commands_sent(&r.engine, (size_t)r.engine.writer.used - 1);
+            say(&r, answers[k]);
+            assert_int_equal(r.engine.error, IMAPCONNECT_E_TAG);
+        }
+    }
+}
+
+/* A line that began while we waited cannot answer what we said later, wherever it is cut: CVE-2026-42246. */
+static void an_answer_that_began_in_the_wait(void **state)
+{
+    static const char line[] = "a2 OK x\r\n";
+    size_t cut;
+
+    (void)state;
+    for (cut = 1; cut < sizeof line - 1; cut++) {
+        run r;
+        news n;
+
+        log_in(&r, "IDLE");
+        start(&r, &n, IDLE); /* a2 */
+        pump(&r);
+        say(&r, "+ idling");
+        (void)take(&r, line, cut);
+        if (r.engine.error == 0) {
+            wake(&r);
+            pump(&r); /* DONE */
+            (void)take(&r, line + cut, sizeof line - 1 - cut);
+        }
+        if (r.engine.error != IMAPCONNECT_E_TAG)
+            fail_msg("IDLE, cut at %zu: %d, done %d", cut, r.engine.error, r.engine.done);
+    }
+    for (cut = 1; cut < sizeof line - 1; cut++) {
+        static const char next[] = "a3 OK x\r\n";
+        run r;
+        news n;
+
+        log_in(&r, "X");
+        r.milliseconds = 100000;
+        start(&r, &n, IDLE);
+        pump(&r);
+        say(&r, "% OK x"); /* to the first NOOP, a2 */
+        assert_int_equal(r.engine.state, IMC_IDLE);
+        (void)take(&r, next, cut);
+        if (r.engine.error == 0) {
+            wake(&r);
+            pump(&r); /* NOOP, a3 */
+            (void)take(&r, next + cut, sizeof next - 1 - cut);
+        }
+        if (r.engine.error != IMAPCONNECT_E_TAG)
+            fail_msg("NOOP, cut at %zu: %d, done %d", cut, r.engine.error, r.engine.done);
+    }
+}
+
+/* Data that began in a wait is read to its end, whatever we say meanwhile. */
+static void news_that_began_in_the_wait(void **state)
+{
+    static const char line[] = "* 44 EXISTS\r\n";
+    size_t cut;
+
+    (void)state;
+    for (cut = 1; cut < sizeof line - 1; cut++) {
+        run r;
+        news n;
+
+        log_in(&r, "IDLE");
+        start(&r, &n, IDLE);
+        pump(&r);
+        say(&r, "+ idling");
+        (void)take(&r, line, cut);
+        wake(&r);
+        pump(&r);
+        (void)take(&r, line + cut, sizeof line - 1 - cut);
+        say(&r, "% OK x");
+        assert_string_equal(outcome(&r, 0), "done 1");
+        assert_string_equal(n.heard, "exists 44 ");
+        assert_string_equal(r.sent, "a2 IDLE\r\nDONE\r\n");
+    }
+}
+
+/* ---- capabilities after the login ---- */
+
+/* They are asked for when a command depends on them, and once. */
+static void capabilities_are_asked_for_once(void **state)
+{
+    static const char *const answers[] = {"% OK x", "% NO x", "% BAD x"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(answers); i++) {
+        run r;
+        news n;
+
+        log_in(&r, "");
+        start(&r, &n, LIST); /* which does not depend on them */
+        pump(&r);
+        assert_string_equal(r.sent, "a2 LIST \"x\" \"*\"\r\n");
+        say(&r, "% OK x");
+        r.used = 0;
+        start(&r, &n, MOVE);
+        pump(&r);
+        assert_string_equal(r.sent, "a3 CAPABILITY\r\n");
+        r.used = 0;
+        say(&r, "* CAPABILITY IMAP4rev1 MOVE IDLE");
+        say(&r, answers[i]);
+        pump(&r);
+        assert_string_equal(r.sent, "a4 UID MOVE 7 \"x\"\r\n");
+        r.used = 0;
+        say(&r, "% OK x");
+        start(&r, &n, IDLE);
+        pump(&r);
+        assert_string_equal(r.sent, "a5 IDLE\r\n");
+    }
+}
+
+/* Without a list those from before the login must do; refused or not, they are not asked for again. */
+static void capabilities_that_are_not_told(void **state)
+{
+    run r;
+    news n;
+
+    (void)state;
+    begin(&r, 0, "pw");
+    say(&r, "* OK [CAPABILITY IMAP4rev1 MOVE] hi");
+    pump(&r);
+    say(&r, "% OK in");
+    r.used = 0;
+    start(&r, &n, MOVE);
+    pump(&r);
+    assert_string_equal(r.sent, "a2 CAPABILITY\r\n"); /* what it could do then is not what it can do now */
+    r.used = 0;
+    say(&r, "% BAD x");
+    pump(&r);
+    assert_string_equal(r.sent, "a3 UID MOVE 7 \"x\"\r\n");
+    say(&r, "% OK x");
+    r.used = 0;
+    start(&r, &n, MOVE);
+    pump(&r);
+    assert_string_equal(r.sent, "a4 UID MOVE 7 \"x\"\r\n");
+}
+
+/* What the login said, in its code or in a line of its own, is what it can do now; so is what PREAUTH said. */
+static void capabilities_of_the_login(void **state)
+{
+    run r;
+    news n;
+
+    (void)state;
+    log_in(&r, "MOVE");
+    start(&r, &n, MOVE);
+    pump(&r);
+    assert_string_equal(r.sent, "a2 UID MOVE 7 \"x\"\r\n");
+
+    begin(&r, 0, "pw");
+    say(&r, "* OK [CAPABILITY IMAP4rev1] hi");
+    pump(&r);
+    say(&r, "* CAPABILITY IMAP4rev1 MOVE");
+    say(&r, "% OK in");
+    r.used = 0;
+    start(&r, &n, MOVE);
+    pump(&r);
+    assert_string_equal(r.sent, "a2 UID MOVE 7 \"x\"\r\n");
+
+    begin(&r, 0, "pw");
+    say(&r, "* PREAUTH [CAPABILITY IMAP4rev1 MOVE] hi");
+    start(&r, &n, MOVE);
+    pump(&r);
+    assert_string_equal(r.sent, "a1 UID MOVE 7 \"x\"\r\n");
+}
+
+/* A list that nobody asked for is not used: SPEC.md section 4, capabilities. */
+static void capabilities_at_other_times(void **state)
+{
+    run r;
+    news n;
+
+    (void)state;
+    log_in(&r, "X");
+    start(&r, &n, LIST);
+    say(&r, "* CAPABILITY IMAP4rev1 MOVE"); /* before the command has left, and behind it */
+    pump(&r);
+    say(&r, "* CAPABILITY IMAP4rev1 MOVE");
+    say(&r, "* OK [CAPABILITY IMAP4rev1 MOVE] x");
+    say(&r, "% OK [CAPABILITY IMAP4rev1 MOVE] x");
+    r.used = 0;
+    start(&r, &n, MOVE);
+    pump(&r);
+    assert_string_equal(r.sent, "a3 UID COPY 7 \"x\"\r\n");
+
+    log_in(&r, "");
+    start(&r, &n, MOVE);
+    say(&r, "* CAPABILITY IMAP4rev1 MOVE"); /* ours has not left */
+    pump(&r);
+    r.used = 0;
+    say(&r, "% OK x");
+    pump(&r);
+    assert_string_equal(r.sent, "a3 UID COPY 7 \"x\"\r\n");
+}
+
+/* ---- news ---- */
+
+static void what_is_news(void **state)
+{
+    static const char *const lines[] = {
+        "* 3 EXISTS",          "* 2 EXPUNGE",     "* 1 RECENT",        "* 9 FETCH (FLAGS (\\Seen))",
+        "* 4294967295 exists", "* OK still here", "* LIST () \"/\" x", "* 5 STORE",
+        "* FLAGS (\\Seen)",    "* CAPABILITY X",  "* EXISTS"};
+    run r;
+    news n;
+    size_t i;
+
+    (void)state;
+    log_in(&r, "IDLE");
+    start(&r, &n, IDLE);
+    pump(&r);
+    say(&r, "+ idling");
+    for (i = 0; i < COUNT(lines); i++)
+        say(&r, lines[i]);
+    assert_string_equal(n.heard, "exists 3 expunge 2 recent 1 flags 9 exists 4294967295 ");
+    assert_int_equal(r.engine.enough, 0);
+    assert_int_equal(r.engine.heard, 1);
+    n.stops = 1;
+    say(&r, "* 1 RECENT");
+    assert_int_equal(r.engine.enough, 1);
+}
+
+/* "The flags of message `number` have changed": the number in front, whatever else the response holds. */
+static void the_number_of_news_with_a_literal(void **state)
+{
+    run r;
+    news n;
+
+    (void)state;
+    log_in(&r, "IDLE");
+    start(&r, &n, IDLE);
+    pump(&r);
+    say(&r, "+ idling");
+    say(&r, "* 12 FETCH (BODY[] {5}\r\nhello FLAGS (\\Seen))");
+    say(&r, "* 13 FETCH (X \"{77}\" FLAGS ())");
+    assert_string_equal(n.heard, "flags 12 flags 13 ");
+}
+
+/* How many messages the mailbox has is known from EXISTS and EXPUNGE at any time, early lines too; and never from what
+   was said before the login. */
+static void the_number_of_messages(void **state)
+{
+    run r;
+    news n;
+
+    (void)state;
+    begin(&r, 0, "pw");
+    imc_engine_start(&r.engine);
+    r.engine.state = IMC_GREETING;
+    say(&r, "* OK [CAPABILITY IMAP4rev1] hi");
+    pump(&r);
+    say(&r, "* 99 EXISTS");
+    say(&r, "* 1 EXPUNGE");
+    say(&r, "% OK [CAPABILITY IMAP4rev1] in");
+    assert_true(r.engine.exists == 0xffffffffu); /* nobody has said */
+    start(&r, &n, LIST);
+    say(&r, "* 1 EXPUNGE"); /* of a mailbox of which nothing is known */
+    assert_true(r.engine.exists == 0xffffffffu);
+    say(&r, "* 3 EXISTS"); /* early */
+    pump(&r);
+    assert_int_equal(r.engine.exists, 3);
+    say(&r, "* 1 EXPUNGE");
+    say(&r, "* 2 RECENT");
+    say(&r, "* 1 FETCH (FLAGS ())");
+    assert_int_equal(r.engine.exists, 2);
+    say(&r, "* 2 EXPUNGE");
+    say(&r, "* 1 EXPUNGE");
+    say(&r, "* 1 EXPUNGE"); /* more than there were */
+    assert_int_equal(r.engine.exists, 0);
+    say(&r, "* 4294967295 EXISTS");
+    say(&r, "% OK x");
+    start(&r, &n, SELECT);
+    pump(&r);
+    say(&r, "* 7 EXISTS");
+    say(&r, "% OK x");
+    assert_int_equal(r.engine.exists, 7);
+    start(&r, &n, SELECT); /* of another mailbox, whose server does not say */
+    pump(&r);
+    say(&r, "% OK x");
+    assert_int_equal(r.engine.exists, 0);
+}
+
+/* ---- rounds of a wait ---- */
+
+/* A call of `milliseconds`, of which each round is over when its time is up. Returns what was sent, and in `rounds` how
+   long each wait was to be. */
+static const char *rounds_of(run *r, const char *capabilities, uint32_t milliseconds, char *rounds)
+{
+    news n;
+    int most = 20;
+
+    rounds[0] = '\0';
+    log_in(r, capabilities);
+    r->milliseconds = milliseconds;
+    start(r, &n, IDLE);
+    while (!r->engine.done && most-- > 0) {
+        pump(r);
+        if (r->engine.state == IMC_IDLING) {
+            say(r, "+ idling");
+        } else if (r->engine.state == IMC_COMMAND) {
+            say(r, "% OK x");
+        } else {
+            sprintf(rounds + strlen(rounds), "%lu ", (unsigned long)r->engine.writer.number[1]);
+            wake(r);
+        }
+        assert_int_equal(r->engine.error, 0);
+    }
+    assert_int_equal(r->engine.done, 1);
+    assert_int_equal(r->engine.result, 0);
+    return r->sent;
+}
+
+/* RFC 2177: renewed before servers and routers forget us, within 8 minutes when nothing else is configured. */
+static void idle_is_renewed(void **state)
+{
+    char rounds[400];
+    run r;
+
+    (void)state;
+    assert_string_equal(rounds_of(&r, "IDLE", 0, rounds), "a2 IDLE\r\nDONE\r\n");
+    assert_string_equal(rounds, "0 ");
+    assert_string_equal(rounds_of(&r, "IDLE", 1000, rounds), "a2 IDLE\r\nDONE\r\n");
+    assert_string_equal(rounds, "1000 ");
+    assert_string_equal(rounds_of(&r, "IDLE", 480000, rounds), "a2 IDLE\r\nDONE\r\n");
+    assert_string_equal(rounds, "480000 ");
+    assert_string_equal(rounds_of(&r, "IDLE", 480001, rounds), "a2 IDLE\r\nDONE\r\na3 IDLE\r\nDONE\r\n");
+    assert_string_equal(rounds, "480000 1 ");
+    assert_string_equal(rounds_of(&r, "IDLE", 1000000, rounds),
+                        "a2 IDLE\r\nDONE\r\na3 IDLE\r\nDONE\r\na4 IDLE\r\nDONE\r\n");
+    assert_string_equal(rounds, "480000 480000 40000 ");
+}
+
+/* Where there is no IDLE: a NOOP at the beginning, and whenever the interval is over. */
+static void noop_in_place_of_idle(void **state)
+{
+    char rounds[400];
+    run r;
+
+    (void)state;
+    assert_string_equal(rounds_of(&r, "X", 0, rounds), "a2 NOOP\r\n");
+    assert_string_equal(rounds, "");
+    assert_string_equal(rounds_of(&r, "X", 1, rounds), "a2 NOOP\r\n");
+    assert_string_equal(rounds, "1 ");
+    assert_string_equal(rounds_of(&r, "X", 60001, rounds), "a2 NOOP\r\na3 NOOP\r\n");
+    assert_string_equal(rounds, "60000 1 ");
+    assert_string_equal(rounds_of(&r, "X", 130000, rounds), "a2 NOOP\r\na3 NOOP\r\na4 NOOP\r\n");
+    assert_string_equal(rounds, "60000 60000 10000 ");
+}
+
+/* Somebody has had enough before the "+" was there: IDLE is ended as soon as it has begun, and once. */
+static void enough_before_the_wait(void **state)
+{
+    run r;
+    news n;
+
+    (void)state;
+    log_in(&r, "IDLE");
+    r.milliseconds = 10000000;
+    start(&r, &n, IDLE);
+    n.stops = 1;
+    pump(&r);
+    say(&r, "* 3 EXISTS");
+    pump(&r);
+    assert_string_equal(r.sent, "a2 IDLE\r\n"); /* DONE before "+" would be a command */
+    say(&r, "+ idling");
+    wake(&r);
+    pump(&r);
+    say(&r, "% OK x");
+    assert_string_equal(outcome(&r, 0), "done 1");
+    assert_string_equal(r.sent, "a2 IDLE\r\nDONE\r\n");
+}
+
+/* News that comes between DONE and its answer is heard, too. */
+static void news_behind_done(void **state)
+{
+    run r;
+    news n;
+
+    (void)state;
+    log_in(&r, "IDLE");
+    start(&r, &n, IDLE);
+    pump(&r);
+    say(&r, "+ idling");
+    wake(&r);
+    pump(&r);
+    say(&r, "* 3 EXISTS");
+    say(&r, "% OK x");
+    assert_string_equal(outcome(&r, 0), "done 1");
+    assert_string_equal(n.heard, "exists 3 ");
+}
+
+/* A total for one reply is a total for one round. */
+static void each_round_is_counted_anew(void **state)
+{
+    run r;
+    news n;
+    int i, k;
+
+    (void)state;
+    log_in(&r, "IDLE");
+    r.config.max_reply = 100;
+    r.config.idle_renew = 10;
+    r.milliseconds = 100;
+    start(&r, &n, IDLE);
+    for (i = 0; i < 5; i++) {
+        n.used = 0;
+        pump(&r);
+        say(&r, "+ idling"); /* 10 bytes, and then 60 */
+        for (k = 0; k < 5; k++)
+            say(&r, "* 3 EXISTS");
+        wake(&r);
+        pump(&r);
+        say(&r, "% OK x");
+        assert_int_equal(r.engine.error, 0);
+    }
+    pump(&r);
+    say(&r, "+ idling");
+    for (k = 0; k < 20; k++)
+        say(&r, "* OK still here");
+    assert_int_equal(r.engine.error, IMAPCONNECT_E_LIMIT);
+}
+
+/* ---- a NO in the middle of a literal that was not asked for ---- */
+
+/* RFC 7888 section 4: the literal was announced, so all of it must leave before the next command can. */
+static void what_was_announced_leaves(void **state)
+{
+    static const char *const answers[] = {"% NO [OVERQUOTA] full", "% BAD x"};
+    static const int codes[] = {IMAPCONNECT_E_NO, IMAPCONNECT_E_BAD};
+    size_t i, first;
+
+    (void)state;
+    for (i = 0; i < COUNT(answers); i++) {
+        for (first = 30; first < 1034; first += 17) {
+            run r;
+            news n;
+            size_t left, head = strlen("a2 APPEND \"x\" {1000+}\r\n");
+
+            log_in(&r, "LITERAL+");
+            start(&r, &n, APPEND);
+            for (left = first; left > 0;) { /* so many bytes have left */
+                size_t count = (size_t)(r.engine.writer.used - r.engine.writer.sent);
+
+                if (count == 0)
+                    break;
+                count = count < left ? count : left;
+                imc_commands_sent(&r.engine, count);
+                left -= count;
+            }
+            if (imc_commands_are_sent(&r.engine.writer))
+                break;
+            say(&r, answers[i]);
+            assert_int_equal(r.engine.error, 0);
+            assert_int_equal(r.engine.done, 0);
+            say(&r, "* 5 EXISTS"); /* news may come meanwhile */
+            assert_int_equal(r.engine.exists, 5);
+            r.used = first - left;
+            memset(r.sent, '?', r.used);
+            while (r.engine.writer.sent < r.engine.writer.used) {
+                size_t count = (size_t)(r.engine.writer.used - r.engine.writer.sent);
+
+                assert_int_equal(r.engine.done, 0);
+                memcpy(r.sent + r.used, r.engine.writer.out.bytes + r.engine.writer.sent, count);
+                r.used += count;
+                imc_commands_sent(&r.engine, count);
+                imc_engine_sent(&r.engine);
+            }
+            assert_int_equal(r.used, head + 1000 + 2);
+            assert_memory_equal(r.sent + r.used - 3, "m\r\n", 3);
+            assert_int_equal(n.given, 1000);
+            assert_int_equal(r.engine.done, 1);
+            assert_int_equal(r.engine.result, codes[i]);
+            assert_int_equal(r.engine.state, IMC_READY);
+            assert_string_equal(r.engine.reader.code, i == 0 ? "OVERQUOTA" : "");
+            r.used = 0;
+            start(&r, &n, LIST); /* and the session goes on */
+            pump(&r);
+            assert_string_equal(r.sent, "a3 LIST \"x\" \"*\"\r\n");
+            say(&r, "% OK x");
+            assert_string_equal(outcome(&r, 0), "done 0");
+        }
+        assert_in_range(first, 1000, 1033); /* up to the last byte */
+    }
+}
+
+/* Meanwhile the command has been answered: nothing else can answer it. */
+static void a_refused_command_is_over(void **state)
+{
+    static const struct {
+        const char *line;
+        int error;
+    } cases[] = {{"a2 OK x", IMAPCONNECT_E_TAG},
+                 {"a2 NO x", IMAPCONNECT_E_TAG},
+                 {"a2 BAD x", IMAPCONNECT_E_TAG},
+                 {"a9 OK x", IMAPCONNECT_E_TAG},
+                 {"+ x", IMAPCONNECT_E_RESPONSE},
+                 {"* BYE x", IMAPCONNECT_E_BYE},
+                 {"", IMAPCONNECT_E_RESPONSE},
+                 {"* OK x", 0},
+                 {"* 1 EXPUNGE", 0}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        run r;
+        news n;
+
+        log_in(&r, "LITERAL+");
+        start(&r, &n, APPEND);
+        imc_commands_sent(&r.engine, 100);
+        say(&r, "% NO x");
+        say(&r, cases[i].line);
+        if (r.engine.error != cases[i].error || r.engine.done)
+            fail_msg("'%s' gives %d", cases[i].line, r.engine.error);
+    }
+}
+
+/* A source that fails there is a failure like any other. */
+static void a_source_that_fails_once_refused(void **state)
+{
+    run r;
+    news n;
+
+    (void)state;
+    log_in(&r, "LITERAL+");
+    start(&r, &n, APPEND);
+    imc_commands_sent(&r.engine, 100);
+    say(&r, "% NO x");
+    n.failing = 1;
+    imc_commands_sent(&r.engine, (size_t)(r.engine.writer.used - r.engine.writer.sent));
+    imc_engine_sent(&r.engine);
+    assert_int_equal(r.engine.error, IMAPCONNECT_E_CANCELLED);
+}
+
+/* The same for a text that is a literal. */
+static void a_search_that_is_refused_early(void **state)
+{
+    run r;
+    news n;
+
+    (void)state;
+    log_in(&r, "LITERAL-");
+    start(&r, &n, SEARCH);
+    imc_commands_sent(&r.engine, (size_t)r.engine.writer.used - 1);
+    say(&r, "% NO [BADCHARSET (UTF-8)] x");
+    assert_int_equal(r.engine.done, 0);
+    imc_commands_sent(&r.engine, 1);
+    imc_engine_sent(&r.engine);
+    assert_int_equal(r.engine.done, 1);
+    assert_int_equal(r.engine.result, IMAPCONNECT_E_NO);
+}
+
+/* In place of "+" it ends the command there and then: no byte of the literal leaves. */
+static void a_no_in_place_of_the_plus(void **state)
+{
+    run r;
+    news n;
+
+    (void)state;
+    log_in(&r, "X");
+    start(&r, &n, APPEND);
+    pump(&r);
+    say(&r, "% NO [TRYCREATE] x");
+    pump(&r);
+    assert_string_equal(r.sent, "a2 APPEND \"x\" {1000}\r\n");
+    assert_string_equal(outcome(&r, 0), "done -1414");
+    assert_int_equal(n.given, 0);
+    r.used = 0;
+    start(&r, &n, LIST);
+    pump(&r);
+    assert_string_equal(r.sent, "a3 LIST \"x\" \"*\"\r\n");
+}
+
+/* ---- rows ---- */
+
+/* Only what began behind the whole command is its reply: not behind the size of a literal, which still waits. */
+static void rows_come_after_the_whole_command(void **state)
+{
+    run r;
+    news n;
+
+    (void)state;
+    log_in(&r, "X");
+    start(&r, &n, SEARCH);
+    say(&r, "* SEARCH 1");
+    pump(&r);
+    say(&r, "* SEARCH 2"); /* the literal has not left */
+    say(&r, "+ go");
+    say(&r, "* SEARCH 3");
+    pump(&r);
+    say(&r, "* SEARCH 4 5");
+    say(&r, "% OK x");
+    assert_string_equal(outcome(&r, 0), "done 0");
+    assert_string_equal(n.heard, "4 5 ");
+}
+
+/* A literal in the command leaves nothing in the row of the reply, though both go through one buffer. */
+static void rows_behind_a_long_literal(void **state)
+{
+    char text[301];
+    run r;
+    news n;
+
+    (void)state;
+    memset(text, '\xe4', 300);
+    text[300] = '\0';
+    log_in(&r, "X");
+    imc_engine_call(&r.engine, 0);
+    memset(&n, 0, sizeof n);
+    r.engine.user = &n;
+    r.engine.taker.uid = on_uid;
+    r.engine.writer.text[0] = "SUBJECT";
+    r.engine.writer.text[1] = text;
+    imc_engine_begin(&r.engine, &imc_search, "UID SEARCH %r %s");
+    pump(&r);
+    say(&r, "+ go");
+    pump(&r);
+    say(&r, "* SEARCH 4 5");
+    say(&r, "% OK x");
+    assert_string_equal(outcome(&r, 0), "done 0");
+    assert_string_equal(n.heard, "4 5 ");
+}
+
+/* Every state has a name, and imapconnect_phase() can say it. */
+static void every_state_has_a_phase(void **state)
+{
+    (void)state;
+    assert_int_equal(COUNT(imc_engine_phases), IMC_LOGOUT + 1);
+    assert_string_equal(imc_engine_phases[IMC_ANY], "closed");
+    assert_string_equal(imc_engine_phases[IMC_GREETING], "greeting");
+    assert_string_equal(imc_engine_phases[IMC_READY], "ready");
+    assert_string_equal(imc_engine_phases[IMC_ASKING], "capability");
+    assert_string_equal(imc_engine_phases[IMC_COMMAND], "command");
+    assert_string_equal(imc_engine_phases[IMC_REFUSED], "command");
+    assert_string_equal(imc_engine_phases[IMC_LOGOUT], "logout");
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_line_in_every_state),
     cmocka_unit_test(answers_come_after_the_command),
@@ -770,5 +1734,30 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(steps_count_commands),
     cmocka_unit_test(nothing_is_taken_once_the_call_is_over),
     cmocka_unit_test(one_try_of_each_mechanism),
+    cmocka_unit_test(every_line_in_every_state_after_the_login),
+    cmocka_unit_test(early_answers_after_the_login),
+    cmocka_unit_test(a_no_before_the_size_has_left),
+    cmocka_unit_test(an_answer_that_began_in_the_wait),
+    cmocka_unit_test(news_that_began_in_the_wait),
+    cmocka_unit_test(capabilities_are_asked_for_once),
+    cmocka_unit_test(capabilities_that_are_not_told),
+    cmocka_unit_test(capabilities_of_the_login),
+    cmocka_unit_test(capabilities_at_other_times),
+    cmocka_unit_test(what_is_news),
+    cmocka_unit_test(the_number_of_news_with_a_literal),
+    cmocka_unit_test(the_number_of_messages),
+    cmocka_unit_test(idle_is_renewed),
+    cmocka_unit_test(noop_in_place_of_idle),
+    cmocka_unit_test(enough_before_the_wait),
+    cmocka_unit_test(news_behind_done),
+    cmocka_unit_test(each_round_is_counted_anew),
+    cmocka_unit_test(what_was_announced_leaves),
+    cmocka_unit_test(a_refused_command_is_over),
+    cmocka_unit_test(a_source_that_fails_once_refused),
+    cmocka_unit_test(a_search_that_is_refused_early),
+    cmocka_unit_test(a_no_in_place_of_the_plus),
+    cmocka_unit_test(rows_come_after_the_whole_command),
+    cmocka_unit_test(rows_behind_a_long_literal),
+    cmocka_unit_test(every_state_has_a_phase),
 };
 TEST_MAIN(tests)

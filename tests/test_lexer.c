@@ -13,9 +13,10 @@
 
 typedef struct trace {
     imapconnect_lexer lexer;
-    int mode;  /* how a line is read behind its second word */
-    int words; /* of this line so far */
-    int last;  /* the token before, so that pieces can be joined */
+    int mode;     /* how a line is read behind its second word */
+    int sections; /* of BODY[: as the walker says it */
+    int words;    /* of this line so far */
+    int last;     /* the token before, so that pieces can be joined */
     int over;
     char out[4096];
     size_t used;
@@ -58,8 +59,20 @@ static void put_token(trace *t, int token, const imc_slice *piece)
         put_text(t, "_");
         break;
     case IMC_PIECE:
+        assert_true(piece->count > 0);
         put_text(t, t->last == IMC_PIECE ? "" : "'");
         put(t, piece->bytes, piece->count);
+        if (t->sections && piece->bytes[piece->count - 1] == '[' && t->lexer.quoted == IMC_IN_ATOM)
+            t->lexer.quoted = IMC_IN_SECTION;
+        break;
+    case IMC_STRING:
+        put_text(t, "\"");
+        break;
+    case IMC_OPEN:
+        put_text(t, "(");
+        break;
+    case IMC_CLOSE:
+        put_text(t, ")");
         break;
     case IMC_LITERAL_BEGIN:
         snprintf(number, sizeof number, "{%lu=", (unsigned long)t->lexer.number);
@@ -105,12 +118,15 @@ static void feed(trace *t, const char *bytes, size_t count)
     free(exact);
 }
 
+#define SECTIONS 64 /* with the mode */
+
 static void begin(trace *t, int mode)
 {
     memset(t, 0, offsetof(trace, out));
     t->out[0] = '\0';
     t->used = 0;
-    t->mode = mode;
+    t->mode = mode & ~SECTIONS;
+    t->sections = mode & SECTIONS;
 }
 
 static void compare(const trace *t, const char *input, const char *expected, const char *how, size_t place)
@@ -207,29 +223,34 @@ static void literals(void **state)
 }
 
 /* A NUL in a literal is a byte like any other (literal8, RFC 3516). */
-static void a_literal_takes_any_byte(void **state)
+static void take_any_byte(int mode, const char *input, const char *head, const char *tail)
 {
-    static const char input[] = "* L ~{256}\r\n";
-    char text[sizeof input - 1 + 256 + 4];
+    size_t before = strlen(input), size, at, i, count = before + 256 + 4;
     trace *t = malloc(sizeof *t);
-    size_t size, at, i;
+    char text[300];
 
-    (void)state;
     assert_non_null(t);
-    memcpy(text, input, sizeof input - 1);
+    memcpy(text, input, before);
     for (i = 0; i < 256; i++)
-        text[sizeof input - 1 + i] = (char)i;
-    memcpy(text + sizeof input - 1 + 256, ")\r\nx", 4);
-    for (size = 1; size <= sizeof text; size++) {
-        begin(t, IMC_DATA);
-        for (at = 0; at < sizeof text; at += size)
-            feed(t, text + at, size < sizeof text - at ? size : sizeof text - at);
-        assert_int_equal(t->used, 12 + 256 + 2);
-        assert_memory_equal(t->out, "<*>_<L>{256=", 12);
-        assert_memory_equal(t->out + 12, text + sizeof input - 1, 256);
-        assert_string_equal(t->out + 12 + 256, "}$");
+        text[before + i] = (char)i;
+    memcpy(text + before + 256, ")\r\nx", 4);
+    for (size = 1; size <= count; size++) {
+        begin(t, mode);
+        for (at = 0; at < count; at += size)
+            feed(t, text + at, size < count - at ? size : count - at);
+        assert_int_equal(t->used, strlen(head) + 256 + strlen(tail));
+        assert_memory_equal(t->out, head, strlen(head));
+        assert_memory_equal(t->out + strlen(head), text + before, 256);
+        assert_string_equal(t->out + strlen(head) + 256, tail);
     }
     free(t);
+}
+
+static void a_literal_takes_any_byte(void **state)
+{
+    (void)state;
+    take_any_byte(IMC_DATA, "* L ~{256}\r\n", "<*>_<L>{256=", "}$");
+    take_any_byte(IMC_VALUES, "* L ({256}\r\n", "<*>_<L>_({256=", "})$");
 }
 
 /* What looks like a literal's size, and is not followed by CRLF, or is no number. */
@@ -390,6 +411,198 @@ static void a_long_literal_ends_where_it_should(void **state)
     free(t);
 }
 
+/* ---- IMC_VALUES: in the traces an atom is 'a', a quoted string "'a', with nothing behind it when it is empty ---- */
+
+static void atoms_and_parentheses(void **state)
+{
+    (void)state;
+    check(IMC_VALUES, "* S\r\n", "<*>_<S>$");
+    check(IMC_VALUES, "* S \r\n", "<*>_<S>_$");
+    check(IMC_VALUES, "* S 1\r\n", "<*>_<S>_'1'$");
+    check(IMC_VALUES, "* S 2 84 882\r\n", "<*>_<S>_'2'_'84'_'882'$");
+    check(IMC_VALUES, "* S 2  3 \r\n", "<*>_<S>_'2'__'3'_$"); /* some servers are generous with spaces */
+    check(IMC_VALUES, "* F (\\Answered \\*)\r\n", "<*>_<F>_('\\Answered'_'\\*')$");
+    check(IMC_VALUES, "* F ()\r\n", "<*>_<F>_()$");
+    check(IMC_VALUES, "* F (())\r\n", "<*>_<F>_(())$");
+    check(IMC_VALUES, "* F ((a b) (c))\r\n", "<*>_<F>_(('a'_'b')_('c'))$");
+    check(IMC_VALUES, "* F ((a)(b))x\r\n", "<*>_<F>_(('a')('b'))'x'$");
+    check(IMC_VALUES, "* L (\\HasNoChildren) \"/\" INBOX\r\n", "<*>_<L>_('\\HasNoChildren')_\"'/'_'INBOX'$");
+    check(IMC_VALUES, "* L () NIL x\r\n* L () nil y\r\n", "<*>_<L>_()_'NIL'_'x'$<*>_<L>_()_'nil'_'y'$");
+    check(IMC_VALUES, "* X a}]<>+-.:;,!#$&'*%\x7f\x80\xff/\\@~\r\n",
+          "<*>_<X>_'a}]<>+-.:;,!#$&'*%\x7f\x80\xff/\\@~'$");
+}
+
+/* RFC 3501 section 9, quoted: a backslash is not part of the value, what it stands before is. */
+static void values_in_quotes(void **state)
+{
+    (void)state;
+    check(IMC_VALUES, "* L \"abc\"\r\n", "<*>_<L>_\"'abc'$");
+    check(IMC_VALUES, "* L \"\"\r\n", "<*>_<L>_\"$");
+    check(IMC_VALUES, "* L \"\" \"\"\r\n", "<*>_<L>_\"_\"$");
+    check(IMC_VALUES, "* L (\"\")\r\n", "<*>_<L>_(\")$");
+    check(IMC_VALUES, "* L \"a b (c) {5} [d] NIL\"\r\n", "<*>_<L>_\"'a b (c) {5} [d] NIL'$");
+    check(IMC_VALUES, "* L \"a\\\"b\"\r\n", "<*>_<L>_\"'a\"b'$");
+    check(IMC_VALUES, "* L \"\\\\\"\r\n", "<*>_<L>_\"'\\'$");
+    check(IMC_VALUES, "* L \"\\\"\"\r\n", "<*>_<L>_\"'\"'$");
+    check(IMC_VALUES, "* L \"\\\\\\\"\\\\\" x\r\n", "<*>_<L>_\"'\\\"\\'_'x'$");
+    check(IMC_VALUES, "* L \"\x01\t\x7f\xc3\xa4\xff\"\r\n", "<*>_<L>_\"'\x01\t\x7f\xc3\xa4\xff'$");
+    check(IMC_VALUES, "* L (\"a\" \"b\")\r\n", "<*>_<L>_(\"'a'_\"'b')$");
+    check(IMC_VALUES, "* L (\"a\")(\"b\")\r\n", "<*>_<L>_(\"'a')(\"'b')$");
+    check(IMC_VALUES, "* L \"{5}\"\r\n* M \"{5}\r\n", "<*>_<L>_\"'{5}'$<*>_<M>_\"'{5}'!");
+}
+
+static void values_as_literals(void **state)
+{
+    (void)state;
+    check(IMC_VALUES, "* L {5}\r\nhello\r\n", "<*>_<L>_{5=hello}$");
+    check(IMC_VALUES, "* L ({5}\r\nhello)\r\n", "<*>_<L>_({5=hello})$");
+    check(IMC_VALUES, "* L {0}\r\n\r\n", "<*>_<L>_{0=}$");
+    check(IMC_VALUES, "* L {0}\r\n {2}\r\n\r\n x\r\n", "<*>_<L>_{0=}_{2=\r\n}_'x'$");
+    check(IMC_VALUES, "* L () \"/\" {8}\r\n\"{9}\r\n()\r\n", "<*>_<L>_()_\"'/'_{8=\"{9}\r\n()}$");
+    check(IMC_VALUES, "* F (B {3}\r\na)( C {1}\r\n\"))\r\n", "<*>_<F>_('B'_{3=a)(}_'C'_{1=\"}))$");
+    check(IMC_VALUES, "* L {4294967295}\r\nabc", "<*>_<L>_{4294967295=abc");
+    check(IMC_VALUES, "* L {0000000005}\r\nhello\r\n", "<*>_<L>_{5=hello}$");
+    check_bytes(IMC_VALUES, "* L {3}\r\n\r\0\xff x\r\n", 16, "<*>_<L>_{3=\r");
+}
+
+/* RFC 3501 section 9, fetch "BODY" section: spaces, parentheses and quotes in there end nothing. Only the walker knows
+   where one may begin, and elsewhere "[" is a letter like any other: a mailbox may be called so. */
+static void sections_of_a_body(void **state)
+{
+    (void)state;
+    check(IMC_VALUES | SECTIONS, "* F (BODY[] {2}\r\nhi)\r\n", "<*>_<F>_('BODY[]'_{2=hi})$");
+    check(IMC_VALUES | SECTIONS, "* F (BODY[HEADER.FIELDS (TO CC)] NIL)\r\n",
+          "<*>_<F>_('BODY[HEADER.FIELDS (TO CC)]'_'NIL')$");
+    check(IMC_VALUES | SECTIONS, "* F (BODY[1.2.HEADER.FIELDS.NOT (\"a\" b)]<17> \"x\")\r\n",
+          "<*>_<F>_('BODY[1.2.HEADER.FIELDS.NOT (\"a\" b)]<17>'_\"'x')$");
+    check(IMC_VALUES | SECTIONS, "* F (BODY[] NIL BODY[TEXT] NIL)\r\n",
+          "<*>_<F>_('BODY[]'_'NIL'_'BODY[TEXT]'_'NIL')$");
+    check(IMC_VALUES | SECTIONS, "* F (BODY[\r\n", "<*>_<F>_('BODY['!");
+    check(IMC_VALUES | SECTIONS, "* F (BODY[TEXT\r\n", "<*>_<F>_('BODY[TEXT'!");
+    check(IMC_VALUES | SECTIONS, "* F (BODY[(A B) \"]\r\n", "<*>_<F>_('BODY[(A B) \"]'$");
+    check(IMC_VALUES | SECTIONS, "* F \"BODY[\" x y\r\n", "<*>_<F>_\"'BODY['_'x'_'y'$"); /* not in quotes */
+    check(IMC_VALUES, "* L () \"/\" a[b c\r\n", "<*>_<L>_()_\"'/'_'a[b'_'c'$");
+    check(IMC_VALUES, "* L [ [[ ][\r\n", "<*>_<L>_'['_'[['_']['$");
+}
+
+/* Where one thing ends another one must not begin. */
+static void malformed_values(void **state)
+{
+    static const char *const lines[][2] = {{"a\"b\"", "'a'!"},
+                                           {"a(b)", "'a'!"},
+                                           {"a{5}", "'a'!"},
+                                           {"\"a\"b", "\"'a'!"},
+                                           {"\"a\"\"b\"", "\"'a'!"},
+                                           {"\"a\"(", "\"'a'!"},
+                                           {"\"a\"{1}", "\"'a'!"},
+                                           {"\"\"x", "\"!"},
+                                           {"{1}x", "!"},
+                                           {"{1} x", "!"},
+                                           {"{1})", "!"},
+                                           {"{}", "!"},
+                                           {"{", "!"},
+                                           {"{1", "!"},
+                                           {"{+}", "!"},
+                                           {"{1+}", "!"}, /* RFC 7888 section 3 */
+                                           {"{1++}", "!"},
+                                           {"{-1}", "!"},
+                                           {"{a}", "!"},
+                                           {"{1a}", "!"},
+                                           {"{1}}", "!"},
+                                           {"{4294967296}", "!"},
+                                           {"{00000000001}", "!"},
+                                           {"{18446744073709551617}", "!"},
+                                           {"\"a", "\"'a'!"},
+                                           {"\"", "\"!"},
+                                           {"\"a\\", "\"'a'!"},
+                                           {"\"a\\\"", "\"'a\"'!"},
+                                           {"\"a\nb\"", "\"'a'!"},
+                                           {"\"a\\\n\"", "\"'a'!"},
+                                           {"\"a\rb\"", "\"'a'!"},
+                                           {"a\nb", "'a'!"},
+                                           {"a\rb", "'a'!"},
+                                           {"\n", "!"},
+                                           {"a\tb", "'a'!"},
+                                           {"\x01", "!"},
+                                           {"(\x1f)", "(!"}};
+    char input[80], expected[80];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(lines); i++) {
+        sprintf(input, "* L %s\r\n", lines[i][0]);
+        sprintf(expected, "<*>_<L>_%s", lines[i][1]);
+        check(IMC_VALUES, input, expected);
+    }
+    check(IMC_VALUES, "* L {1}\r\nab\r\n", "<*>_<L>_{1=a}!"); /* what follows a literal */
+    check(IMC_VALUES, "* L {1}\r\na\"b\"\r\n", "<*>_<L>_{1=a}!");
+    check(IMC_VALUES, "* L {1}\r\na(b)\r\n", "<*>_<L>_{1=a}!");
+    check(IMC_VALUES, "* L {1}\r\na{1}\r\n", "<*>_<L>_{1=a}!");
+    check_bytes(IMC_VALUES, "* L a\0b\r\n", 9, "<*>_<L>_'a'!");
+    check_bytes(IMC_VALUES, "* L \"a\0b\"\r\n", 11, "<*>_<L>_\"'a'!");
+    check_bytes(IMC_VALUES, "* L \"a\\\0\"\r\n", 11, "<*>_<L>_\"'a'!");
+    check_bytes(IMC_VALUES, "* L {\0}\r\n", 9, "<*>_<L>_!");
+}
+
+/* RFC 3501 section 9, literal: digits stand in the braces, and no second brace. */
+static void a_brace_in_a_size_is_malformed(void **state)
+{
+    (void)state;
+    check(IMC_VALUES, "* L {{1}\r\na\r\n", "<*>_<L>_!");
+    check(IMC_VALUES, "* L {5{1}\r\na\r\n", "<*>_<L>_!");
+    check(IMC_VALUES, "* L {5}{1}\r\na\r\n", "<*>_<L>_!");
+}
+
+/* What is left of a line of values must not change the next one, whatever that is. */
+static void values_and_the_next_line(void **state)
+{
+    (void)state;
+    check(IMC_VALUES, "* L \"a\"\r\nx y\r\n", "<*>_<L>_\"'a'$<x>_<y>$");
+    check(IMC_VALUES, "* L {1}\r\na\r\n* M {1}\r\nb\r\n", "<*>_<L>_{1=a}$<*>_<M>_{1=b}$");
+    check(IMC_VALUES, "* L ((\r\n* M a\r\n", "<*>_<L>_(($<*>_<M>_'a'$");
+    check(IMC_VALUES, "* L a\r\n* M \"b\"\r\n", "<*>_<L>_'a'$<*>_<M>_\"'b'$");
+}
+
+/* A small generator, the same in every run. */
+static uint32_t seed = 20260103;
+
+static uint32_t pick(uint32_t below)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (seed >> 8) % below;
+}
+
+/* Lines with some bytes changed for those that mean something: the first trace is that of the whole line. */
+static void changed_values_in_every_piece(void **state)
+{
+    static const char *const lines[] = {"* L (\\A b) \"a\\\"\\\\\" {3}\r\nabc\r\n* M x\r\n",
+                                        "* F (B[H (X)]<0> {2}\r\n)) C \"\" D ((e)(f)))\r\n",
+                                        "* S 1 22 333 {0}\r\n {1}\r\n\"\r\n* S\r\n"};
+    static const char bytes[] = {'\r', '\n', '\0', ' ', '"', '\\', '{', '}', '(', ')', '+', '3', '0', '[', ']', 'a'};
+    trace *whole = malloc(sizeof *whole);
+    int i;
+
+    (void)state;
+    assert_non_null(whole);
+    for (i = 0; i < 2000; i++) {
+        const char *line = lines[pick(COUNT(lines))];
+        size_t count = strlen(line);
+        char text[80];
+        uint32_t changes = 1 + pick(4);
+        int mode = IMC_VALUES | (pick(2) ? SECTIONS : 0);
+
+        assert_true(count < sizeof text);
+        memcpy(text, line, count + 1);
+        while (changes-- > 0)
+            text[4 + pick((uint32_t)count - 4)] = bytes[pick(COUNT(bytes))];
+        begin(whole, mode);
+        feed(whole, text, count);
+        if (strlen(whole->out) == whole->used) /* a NUL in a literal ends a C string */
+            check_bytes(mode, text, count, whole->out);
+    }
+    free(whole);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(words_and_spaces),
     cmocka_unit_test(text_is_never_looked_into),
@@ -404,5 +617,13 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(lines_are_independent),
     cmocka_unit_test(words_of_any_length),
     cmocka_unit_test(a_long_literal_ends_where_it_should),
+    cmocka_unit_test(atoms_and_parentheses),
+    cmocka_unit_test(values_in_quotes),
+    cmocka_unit_test(values_as_literals),
+    cmocka_unit_test(sections_of_a_body),
+    cmocka_unit_test(malformed_values),
+    cmocka_unit_test(a_brace_in_a_size_is_malformed),
+    cmocka_unit_test(values_and_the_next_line),
+    cmocka_unit_test(changed_values_in_every_piece),
 };
 TEST_MAIN(tests)

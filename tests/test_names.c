@@ -1,5 +1,5 @@
 /* Room >>names: the server's text, SPEC.md section 4, into host and port. The library's numeric addresses are
-   compared with the system's inet_pton. */
+   compared with the system's inet_pton. And mailbox names: strict UTF-8, and modified UTF-7 both ways. */
 
 #define IMAPCONNECT_IMPLEMENTATION
 #include "../imapconnect.h"
@@ -388,6 +388,453 @@ static void ipv4_addresses_are_those_of_the_system(void **state)
     assert_in_range(good, 10000, 95000);
 }
 
+/* ---- mailbox names: UTF-8, RFC 3629 ---- */
+
+/* RFC 3629 section 4, as its ABNF stands: the first two bytes decide, the others are tails. Returns how many bytes the
+   character has, 0 when it is none. */
+static size_t by_the_abnf(const unsigned char *bytes)
+{
+    static const struct {
+        unsigned char first, first_to, second, second_to;
+        size_t count;
+    } rows[] = {{0x01, 0x7f, 0, 0xff, 1},    {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+                {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+                {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+    size_t i, k;
+
+    for (i = 0; i < COUNT(rows); i++) {
+        if (bytes[0] < rows[i].first || bytes[0] > rows[i].first_to)
+            continue;
+        if (rows[i].count > 1 && (bytes[1] < rows[i].second || bytes[1] > rows[i].second_to))
+            return 0;
+        for (k = 2; k < rows[i].count; k++)
+            if (bytes[k] < 0x80 || bytes[k] > 0xbf)
+                return 0;
+        return rows[i].count;
+    }
+    return 0;
+}
+
+/* Every first and second byte, and behind them bytes from around the ends of their ranges. */
+static void utf8_is_strict(void **state)
+{
+    static const unsigned char others[] = {0x00, 0x01, 0x7f, 0x80, 0x8f, 0xbf, 0xc0, 0xff};
+    unsigned first, second;
+    size_t i, k;
+
+    (void)state;
+    for (first = 1; first < 256; first++)
+        for (second = 0; second < 256; second++)
+            for (i = 0; i < COUNT(others); i++)
+                for (k = 0; k < COUNT(others); k++) {
+                    unsigned char bytes[5];
+                    const char *at = (const char *)bytes;
+                    size_t count;
+
+                    bytes[0] = (unsigned char)first;
+                    bytes[1] = (unsigned char)second;
+                    bytes[2] = others[i];
+                    bytes[3] = others[k];
+                    bytes[4] = 0;
+                    count = by_the_abnf(bytes);
+                    if ((imc_names_character(&at) != 0xffffffffu) != (count != 0) ||
+                        at != (const char *)bytes + count)
+                        fail_msg("%02x %02x %02x %02x: %zu bytes", first, second, bytes[2], bytes[3], count);
+                }
+}
+
+/* Texts that end where they must not, each with its NUL at the end of its memory. */
+static void utf8_texts(void **state)
+{
+    static const struct {
+        const char *text;
+        int good;
+    } cases[] = {
+        {"", 1},
+        {"INBOX", 1},
+        {"Entw\xc3\xbcrfe", 1},
+        {"\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", 1},
+        {"\xf0\x9f\x98\x80", 1},
+        {"\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", 1},
+        {"\xc3", 0},
+        {"a\xc3", 0},
+        {"\xe2\x82", 0},
+        {"\xe2", 0},
+        {"\xf0\x9f\x98", 0},
+        {"\xf0\x9f", 0},
+        {"\xf0", 0},
+        {"\xfc", 0},         /* "u" with dots in Latin-1 */
+        {"\xc0\x80", 0},     /* NUL, overlong */
+        {"\xc1\x81", 0},     /* "A" */
+        {"\xe0\x80\xaf", 0}, /* "/" */
+        {"\xf0\x82\x82\xac", 0},
+        {"\xed\xa0\xbd\xed\xb8\x80", 0}, /* surrogates: CESU-8 */
+        {"\xed\xa0\x80", 0},
+        {"\xed\xbf\xbf", 0},
+        {"\xf4\x90\x80\x80", 0}, /* U+110000 */
+        {"\xf5\x80\x80\x80", 0},
+        {"\xf8\x88\x80\x80\x80", 0},
+        {"\xfe", 0},
+        {"\xff", 0},
+        {"good\x80", 0},
+        {"\xc3\xa4\xa4", 0}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        char *exact = strdup(cases[i].text);
+
+        assert_non_null(exact);
+        if (imc_names_is_utf8(exact) != cases[i].good)
+            fail_msg("case %zu", i);
+        free(exact);
+    }
+}
+
+/* ---- mailbox names: modified UTF-7, RFC 3501 section 5.1.3 ---- */
+
+/* As the library writes it: character by character, with a state in between and an end. */
+static size_t encode(const char *name, char *out)
+{
+    imapconnect_utf7 state = {0, 0, 0};
+    const char *at = name;
+    size_t used = 0, more;
+    char one[9];
+    uint32_t c;
+
+    while ((c = imc_names_character(&at)) != 0) {
+        assert_true(c != 0xffffffffu);
+        one[8] = '#';
+        more = imc_names_encode(&state, c, one);
+        assert_in_range(more, 1, 8);
+        assert_int_equal(one[8], '#');
+        memcpy(out + used, one, more);
+        used += more;
+    }
+    one[2] = '#';
+    more = imc_names_unshift(&state, one);
+    assert_in_range(more, 0, 2);
+    assert_int_equal(one[2], '#');
+    memcpy(out + used, one, more);
+    used += more;
+    out[used] = '\0';
+    assert_true(state.open == 0 && state.bits == 0 && state.count == 0);
+    return used;
+}
+
+/* As >>mailboxes has it: the name lies at the end of its room, one byte in eight and four more, and what it means is
+   written from the beginning of the same room. Returns how many bytes, 0 when it is not canonical. */
+static size_t decode(const char *wire, size_t count, char *out)
+{
+    size_t room = count + count / 8 + 4, decoded;
+    char *text = malloc(room);
+
+    assert_non_null(text);
+    memset(text, '#', room);
+    memcpy(text + room - count, wire, count);
+    decoded = imc_names_decode(text + room - count, count, text);
+    assert_true(decoded < room);
+    memcpy(out, text, decoded);
+    out[decoded] = '\0';
+    free(text);
+    return decoded;
+}
+
+/* Both ways. */
+static void pair(const char *name, const char *wire)
+{
+    char out[200];
+
+    (void)encode(name, out);
+    if (strcmp(out, wire) != 0)
+        fail_msg("'%s' is written, want '%s'", out, wire);
+    if (decode(wire, strlen(wire), out) != strlen(name) || strcmp(out, name) != 0)
+        fail_msg("'%s' is not read back", wire);
+}
+
+/* By hand: U+00FC is 00FC, 000000 001111 1100(00), "APw"; U+00E4 U+00F6 is 000000 001110 010000 000000 111101 10(0000),
+   "AOQA9g"; U+1F600 is D83D DE00, "2D3eAA"; U+10FFFF is DBFF DFFF, "2,,f,w"; U+FFFF is ",,8". */
+static void names_there_and_back(void **state)
+{
+    (void)state;
+    pair("INBOX", "INBOX");
+    pair(" !#$%'()*+,-./09:;<=>?@AZ[]^_`az{|}~", " !#$%'()*+,-./09:;<=>?@AZ[]^_`az{|}~");
+    pair("\"\\", "\"\\");
+    pair("&", "&-");
+    pair("&&", "&-&-");
+    pair("&-", "&--");
+    pair("Tom & Jerry", "Tom &- Jerry");
+    pair("Entw\xc3\xbcrfe", "Entw&APw-rfe");
+    pair("\xc3\xbc", "&APw-");
+    pair("\xc3\xa4\xc3\xb6", "&AOQA9g-");
+    pair("\xc3\xa4\xc3\xb6\xc3\xbc", "&AOQA9gD8-");
+    pair("\xc3\xa4&\xc3\xb6", "&AOQ-&-&APY-");
+    pair("&\xc3\xa4", "&-&AOQ-");
+    pair("\xc3\xa4-", "&AOQ--");
+    pair("\xc3\xa4 \xc3\xa4", "&AOQ- &AOQ-");
+    pair("\xf0\x9f\x98\x80", "&2D3eAA-");
+    pair("\xf0\x9f\x98\x80\xf0\x9f\x98\x80", "&2D3eANg93gA-");
+    pair("a\xf0\x9f\x98\x80", "a&2D3eAA-");
+    pair("\xf4\x8f\xbf\xbf", "&2,,f,w-");
+    pair("\xef\xbf\xbf", "&,,8-");
+    pair("\x01\x1f\x7f", "&AAEAHwB,-"); /* controls are shifted */
+    pair("\t", "&AAk-");
+    /* RFC 3501 section 5.1.3, its own examples. */
+    pair("~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e",
+         "~peter/mail/&U,BTFw-/&ZeVnLIqe-");
+    pair("\xe5\x8f\xb0\xe5\x8c\x97\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", "&U,BTF2XlZyyKng-");
+}
+
+static void raw(const char *wire, size_t count)
+{
+    char out[200];
+
+    if (decode(wire, count, out) != 0)
+        fail_msg("'%.*s' is read as '%s'", (int)count, wire, out);
+}
+
+/* What no writer of ours would write: it must not be taken for the name that it seems to be, since that is written in
+   another way and would not be found. */
+static void names_that_are_not_canonical(void **state)
+{
+    static const char *const wires[] = {"&",
+                                        "a&",
+                                        "&a",
+                                        "&AOQ",
+                                        "a&AOQ",
+                                        "&AOQ-&", /* not closed */
+                                        "&Jjo!",
+                                        "&U,BTFw-&ZeVnLIqe-", /* RFC 3501's own */
+                                        "&AOQ-&APY-",
+                                        "&AOQ-&AOQ-a", /* shifted out and in again */
+                                        "&AGE-",
+                                        "&ACY-",
+                                        "&ACA-",
+                                        "&AH4-",
+                                        "&AOQAYQ-",
+                                        "&AGEA5A-", /* what stands for itself */
+                                        "&AOR-",
+                                        "&AOS-",
+                                        "&AOT-",
+                                        "&AOQA9h-",
+                                        "&2D3eAB-", /* bits behind the last character */
+                                        "&AOQA-",
+                                        "&AOQAA-",
+                                        "&A-",
+                                        "&AO-",
+                                        "&AA-",
+                                        "&,-",
+                                        "&AOQA9gA-", /* a character that is not whole */
+                                        "&2D0-",
+                                        "&3gA-",
+                                        "&3gDYPQ-",
+                                        "&2D3YPd4A-",
+                                        "&2D0A5A-",
+                                        "&2D0-a",
+                                        "&2D0AYQ-", /* half of a pair */
+                                        "&AOQ=-",
+                                        "&APw==-",
+                                        "&U/BTFw-",
+                                        "&AO Q-",
+                                        "&AO.Q-",
+                                        "&A&OQ-",
+                                        "&&-",
+                                        "&AOQ&-", /* another alphabet */
+                                        "&AAA-",
+                                        "&AA0-",
+                                        "&AAo-",
+                                        "&AOQAAA-",
+                                        "&AOQADQ-a", /* NUL, CR, LF */
+                                        "\x01",
+                                        "a\tb",
+                                        "\x7f",
+                                        "a\x1f",
+                                        "Entw\xc3\xbcrfe",
+                                        "\xfc",
+                                        "&AOQ-\x80",
+                                        "&AO\xc3-",
+                                        "\r",
+                                        "a\n"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(wires); i++)
+        raw(wires[i], strlen(wires[i]));
+    raw("a\0b", 3);
+    raw("\0", 1);
+    raw("&AOQ\0-", 6);
+}
+
+static size_t put_utf8(char *out, uint32_t c)
+{
+    size_t used = 0;
+
+    if (c < 0x80) {
+        out[used++] = (char)c;
+    } else if (c < 0x800) {
+        out[used++] = (char)(0xc0 | c >> 6);
+    } else if (c < 0x10000) {
+        out[used++] = (char)(0xe0 | c >> 12);
+        out[used++] = (char)(0x80 | (c >> 6 & 0x3f));
+    } else {
+        out[used++] = (char)(0xf0 | c >> 18);
+        out[used++] = (char)(0x80 | (c >> 12 & 0x3f));
+        out[used++] = (char)(0x80 | (c >> 6 & 0x3f));
+    }
+    if (c >= 0x80)
+        out[used++] = (char)(0x80 | (c & 0x3f));
+    out[used] = '\0';
+    return used;
+}
+
+static int can_be_sent(uint32_t c)
+{
+    return c != 0 && c != '\r' && c != '\n' && (c < 0xd800 || c > 0xdfff);
+}
+
+/* Each alone, and behind one and two others, so that its sixteen bits begin at each place of a base64 digit. */
+static void every_character_there_and_back(void **state)
+{
+    char name[24], wire[64], back[64];
+    uint32_t c;
+
+    (void)state;
+    for (c = 1; c <= 0x10ffff; c++) {
+        size_t before = c % 11 == 0 ? c / 11 % 3 * 2 : 0, count;
+        const char *at = name;
+
+        if (!can_be_sent(c)) {
+            count = put_utf8(name, c);
+            assert_int_equal(imc_names_is_utf8(name), c == '\r' || c == '\n');
+            continue;
+        }
+        memcpy(name, "\xc3\xa4\xc3\xb6", before);
+        count = before + put_utf8(name + before, c);
+        assert_true(imc_names_character(&at) == (before != 0 ? 0xe4 : c));
+        (void)encode(name, wire);
+        if (decode(wire, strlen(wire), back) != count || memcmp(back, name, count) != 0)
+            fail_msg("U+%04lX behind %zu bytes: '%s'", (unsigned long)c, before, wire);
+    }
+}
+
+/* A writer of our own, by another way: all of a shifted part as a row of bits. */
+static void encode_slowly(const uint32_t *name, size_t count, char *out)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
+    static char bits[2000];
+    size_t at = 0, used = 0;
+
+    while (at < count) {
+        size_t row = 0, i;
+
+        if (name[at] >= 0x20 && name[at] <= 0x7e) {
+            out[used++] = (char)name[at];
+            if (name[at++] == '&')
+                out[used++] = '-';
+            continue;
+        }
+        for (; at < count && (name[at] < 0x20 || name[at] > 0x7e); at++) {
+            uint32_t c = name[at], pair_of = c - 0x10000;
+            unsigned long units = c < 0x10000 ? c : 0xd800dc00ul + ((pair_of >> 10) << 16) + (pair_of & 0x3ff);
+            int bit;
+
+            for (bit = c < 0x10000 ? 15 : 31; bit >= 0; bit--)
+                bits[row++] = (char)(units >> bit & 1);
+        }
+        while (row % 6 != 0)
+            bits[row++] = 0;
+        out[used++] = '&';
+        for (i = 0; i < row; i += 6)
+            out[used++] = alphabet[bits[i] << 5 | bits[i + 1] << 4 | bits[i + 2] << 3 | bits[i + 3] << 2 |
+                                   bits[i + 4] << 1 | bits[i + 5]];
+        out[used++] = '-';
+    }
+    out[used] = '\0';
+}
+
+static uint32_t some_character(void)
+{
+    static const uint32_t kinds[][2] = {{0x20, 0x7e},  {0x26, 0x26},    {0x2d, 0x2d},     {0x01, 0x1f},
+                                        {0x7f, 0x7ff}, {0x800, 0xd7ff}, {0xe000, 0xffff}, {0x10000, 0x10ffff}};
+    for (;;) {
+        const uint32_t *kind = kinds[pick(COUNT(kinds))];
+        uint32_t c = kind[0] + pick(kind[1] - kind[0] + 1);
+
+        if (can_be_sent(c))
+            return c;
+    }
+}
+
+static void names_of_every_kind_there_and_back(void **state)
+{
+    char name[200], wire[400], slow[400], back[400];
+    uint32_t characters[40];
+    int i;
+
+    (void)state;
+    for (i = 0; i < 40000; i++) {
+        size_t count = 1 + pick(40), used = 0, k;
+
+        for (k = 0; k < count; k++) {
+            characters[k] = some_character();
+            used += put_utf8(name + used, characters[k]);
+        }
+        encode_slowly(characters, count, slow);
+        (void)encode(name, wire);
+        assert_string_equal(wire, slow);
+        assert_int_equal(decode(wire, strlen(wire), back), used);
+        assert_string_equal(back, name);
+    }
+}
+
+/* Whatever is read, its writer would have written it so: nothing else has that name. All texts of six bytes that mean
+   something in it, and longer ones at random. */
+static void only_the_canonical_form_is_read(void **state)
+{
+    static const char bytes[] = "&-AOQ,/a2D3e";
+    char wire[20], back[64], again[64];
+    unsigned long all = 1, i;
+    size_t read = 0, count, k;
+
+    (void)state;
+    for (k = 0; k < 5; k++)
+        all *= sizeof bytes - 1;
+    for (i = 0; i < all + 200000; i++) {
+        unsigned long rest = i;
+
+        count = i < all ? 6 : 7 + pick(9);
+        wire[0] = '&';
+        for (k = 1; k < count; k++, rest /= sizeof bytes - 1)
+            wire[k] = bytes[i < all ? rest % (sizeof bytes - 1) : pick(sizeof bytes - 1)];
+        wire[count] = '\0';
+        if (decode(wire, count, back) == 0)
+            continue;
+        read++;
+        assert_int_equal(imc_names_is_utf8(back), 1);
+        assert_null(strpbrk(back, "\r\n"));
+        (void)encode(back, again);
+        assert_string_equal(again, wire);
+    }
+    assert_in_range(read, 1000, all);
+}
+
+/* The longest growth is one byte in eight: three bytes for sixteen bits. */
+static void the_longest_names(void **state)
+{
+    char name[700], wire[600], back[700];
+    size_t count, k;
+
+    (void)state;
+    for (count = 1; count < 180; count++) {
+        for (k = 0; k < count; k++)
+            memcpy(name + 3 * k, "\xe6\x97\xa5", 3);
+        name[3 * count] = '\0';
+        assert_int_equal(encode(name, wire), 2 + (count * 16 + 5) / 6);
+        assert_int_equal(decode(wire, strlen(wire), back), 3 * count);
+        assert_string_equal(back, name);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(names_with_and_without_port),
     cmocka_unit_test(ports_from_1_to_65535),
@@ -399,5 +846,13 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(ipv6_as_bytes),
     cmocka_unit_test(addresses_are_those_of_the_system),
     cmocka_unit_test(ipv4_addresses_are_those_of_the_system),
+    cmocka_unit_test(utf8_is_strict),
+    cmocka_unit_test(utf8_texts),
+    cmocka_unit_test(names_there_and_back),
+    cmocka_unit_test(names_that_are_not_canonical),
+    cmocka_unit_test(every_character_there_and_back),
+    cmocka_unit_test(names_of_every_kind_there_and_back),
+    cmocka_unit_test(only_the_canonical_form_is_read),
+    cmocka_unit_test(the_longest_names),
 };
 TEST_MAIN(tests)

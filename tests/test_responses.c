@@ -108,6 +108,10 @@ static const char *name_of(int event)
                  {IMC_SAW_PREAUTH, "PREAUTH"},
                  {IMC_SAW_CAPABILITY, "CAPABILITY"},
                  {IMC_SAW_DATA, "DATA"},
+                 {IMC_SAW_EXISTS, "EXISTS"},
+                 {IMC_SAW_EXPUNGE, "EXPUNGE"},
+                 {IMC_SAW_RECENT, "RECENT"},
+                 {IMC_SAW_FETCH, "FETCH"},
                  {IMC_SAW_CONTINUATION, "+"},
                  {IMC_SAW_TAGGED_OK, "tag-OK"},
                  {IMC_SAW_TAGGED_NO, "tag-NO"},
@@ -139,6 +143,8 @@ static void feed(seen *s, const char *bytes, size_t count)
         }
         saw = imc_responses_next(&s->engine, &at, exact + count);
 
+        if (saw == IMC_SAW_NOTHING && s->engine.error != 0)
+            break; /* somebody has cancelled: nothing more is read */
         if (saw == IMC_SAW_NOTHING) {
             assert_true(at == exact + count);
             continue;
@@ -169,7 +175,7 @@ static void compare(const seen *a, const seen *b, const char *input, size_t plac
     assert_int_equal(a->engine.reader.answer, b->engine.reader.answer);
     assert_int_equal(a->engine.reader.base64_bad, b->engine.reader.base64_bad);
     assert_int_equal(a->engine.reader.challenge, b->engine.reader.challenge);
-    assert_memory_equal(a->engine.writer.out, b->engine.writer.out, sizeof a->engine.writer.out);
+    assert_memory_equal(a->engine.writer.out.bytes, b->engine.writer.out.bytes, IMAPCONNECT_WRITE_SIZE);
     assert_int_equal(a->list.count, b->list.count);
     assert_int_equal(a->list.used, b->list.used);
     assert_int_equal(a->list.truncated, b->list.truncated);
@@ -231,7 +237,7 @@ static void every_kind_of_line(void **state)
     expect_events("* BYE x\r\n", "BYE");
     expect_events("* PREAUTH x\r\n", "PREAUTH");
     expect_events("* CAPABILITY IMAP4rev1\r\n", "CAPABILITY");
-    expect_events("* 3 EXISTS\r\n", "DATA");
+    expect_events("* 3 EXISTS\r\n", "EXISTS");
     expect_events("* FLAGS (\\Seen)\r\n", "DATA");
     expect_events("* LIST () \"/\" {5}\r\nINBOX\r\n", "DATA");
     expect_events("* OKAY x\r\n", "DATA");
@@ -241,7 +247,39 @@ static void every_kind_of_line(void **state)
     expect_events("a7 OK x\r\n", "tag-OK");
     expect_events("a7 NO x\r\n", "tag-NO");
     expect_events("a7 BAD x\r\n", "tag-BAD");
-    expect_events("* 1 EXISTS\r\n* OK x\r\na7 OK x\r\n", "DATA OK tag-OK");
+    expect_events("* 1 EXISTS\r\n* OK x\r\na7 OK x\r\n", "EXISTS OK tag-OK");
+}
+
+/* RFC 3501 sections 7.3 and 7.4: a number, and what it counts. */
+static void expect_number(const char *input, const char *events, uint32_t number)
+{
+    seen *s = read_text(input);
+
+    same("events", s->events, events, input, 0);
+    assert_true(s->engine.reader.number == number);
+    free(s);
+}
+
+static void responses_with_a_number(void **state)
+{
+    (void)state;
+    expect_number("* 3 EXISTS\r\n", "EXISTS", 3);
+    expect_number("* 0 RECENT\r\n", "RECENT", 0);
+    expect_number("* 44 EXPUNGE\r\n", "EXPUNGE", 44);
+    expect_number("* 12 FETCH (FLAGS (\\Seen))\r\n", "FETCH", 12);
+    expect_number("* 12 FETCH (BODY[] {5}\r\nhello X {0}\r\n)\r\n", "FETCH", 12); /* a literal has one of its own */
+    expect_number("* 4294967295 exists\r\n", "EXISTS", 4294967295u);
+    expect_number("* 0000000007 Expunge\r\n", "EXPUNGE", 7);
+    expect_events("* 3 EXISTSX\r\n* 3 EXIST\r\n* 3 STORE\r\n* 3 FETCHED\r\n", "DATA DATA DATA DATA");
+    expect_events("* EXISTS\r\n* FETCH (FLAGS ())\r\n", "DATA DATA"); /* without one they say nothing */
+    expect_events("* 3\r\n", "GARBAGE");
+    expect_events("* 3 \r\n", "GARBAGE");
+    expect_events("* 3  EXISTS\r\n", "GARBAGE");
+    expect_events("* 3x EXISTS\r\n", "GARBAGE");
+    expect_events("* 3. EXISTS\r\n", "GARBAGE");
+    expect_events("* 4294967296 EXISTS\r\n", "GARBAGE");
+    expect_events("* 00000000003 EXISTS\r\n", "GARBAGE");
+    expect_events("* 33333333333333333333333333333333333333 EXISTS\r\n", "GARBAGE");
 }
 
 /* SPEC.md section 4: keywords in any case, tags exactly. */
@@ -326,11 +364,11 @@ static void against_the_grammar(void **state)
 static void lines_inside_literals_are_none(void **state)
 {
     (void)state;
-    expect_events("* 1 FETCH (BODY[] {11}\r\na7 OK bye\r\n)\r\na7 OK x\r\n", "DATA tag-OK");
-    expect_events("* 1 FETCH (BODY[] {7}\r\n* BYE\r\n)\r\n", "DATA");
+    expect_events("* 1 FETCH (BODY[] {11}\r\na7 OK bye\r\n)\r\na7 OK x\r\n", "FETCH tag-OK");
+    expect_events("* 1 FETCH (BODY[] {7}\r\n* BYE\r\n)\r\n", "FETCH");
     expect_events("* OK see {5}\r\na7 OK x\r\n", "OK tag-OK"); /* text */
     expect_events("+ see {5}\r\na7 OK x\r\n", "+ tag-OK");
-    expect_events("a7 NO see ~{5}\r\n* 1 EXISTS\r\n", "tag-NO DATA");
+    expect_events("a7 NO see ~{5}\r\n* 1 EXISTS\r\n", "tag-NO EXISTS");
     expect_events("* BYE {1}\r\n* PREAUTH {1}\r\n* BAD {1}\r\n", "BYE PREAUTH BAD");
 }
 
@@ -348,13 +386,15 @@ static unsigned bit_of(const char *atom)
 }
 
 /* `expected` are the atoms that must be known from this line: i for IMAP4rev1, s for STARTTLS, l for LOGINDISABLED, c
-   for AUTH=CRAM-MD5; "-" when there was a list, and "" when there was none. */
+   for AUTH=CRAM-MD5, d for IDLE, m for MOVE, u for UIDPLUS, p for LITERAL+, n for LITERAL-; "-" when there was a list,
+   and "" when there was none. */
 static void expect_capabilities(const char *input, const char *expected)
 {
     static const struct {
         char letter;
         const char *atom;
-    } atoms[] = {{'i', "IMAP4rev1"}, {'s', "STARTTLS"}, {'l', "LOGINDISABLED"}, {'c', "AUTH=CRAM-MD5"}};
+    } atoms[] = {{'i', "IMAP4rev1"}, {'s', "STARTTLS"}, {'l', "LOGINDISABLED"}, {'c', "AUTH=CRAM-MD5"}, {'d', "IDLE"},
+                 {'m', "MOVE"},      {'u', "UIDPLUS"},  {'p', "LITERAL+"},      {'n', "LITERAL-"}};
     seen *s = read_text(input);
     unsigned bits = s->engine.reader.listed, known = 0;
     size_t i;
@@ -390,6 +430,10 @@ static void capability_atoms_are_exact(void **state)
     expect_capabilities("* CAPABILITY \r\n", "");
     expect_capabilities("* CAPABILITY X\r\n", "-");
     expect_capabilities("* CAPABILITY STARTTLS \r\n", "s");
+    expect_capabilities("* CAPABILITY IDLE\r\n", "d");
+    expect_capabilities("* CAPABILITY idle Move uidplus literal+ literal-\r\n", "dmupn");
+    expect_capabilities("* CAPABILITY LITERAL+ IMAP4rev1 UIDPLUS\r\n", "ipu");
+    expect_capabilities("* CAPABILITY LITERAL MOVED REMOVE IDLER XIDLE UIDPLUS2 LITERAL* LITERAL+-\r\n", "-");
 }
 
 static void capabilities_in_a_response_code(void **state)
@@ -405,12 +449,49 @@ static void capabilities_in_a_response_code(void **state)
     expect_capabilities("* OK [ALERT] [CAPABILITY IMAP4rev1]\r\n", "");
     expect_capabilities("* OK x [CAPABILITY IMAP4rev1]\r\n", "");
     expect_capabilities("* OK [CAPABILITY STARTTLS] IMAP4rev1\r\n", "s");
+    expect_capabilities("a7 OK [CAPABILITY IMAP4rev1 LITERAL- IDLE MOVE]\r\n", "indm");
     expect_capabilities("* OK CAPABILITY IMAP4rev1\r\n", "");
     expect_capabilities("* OK [CAPABILITY IMAP4rev1] x\r\n* OK x\r\n", ""); /* the next line has its own */
     expect_capabilities("* CAPABILITY IMAP4rev1\r\n* 1 EXISTS\r\n", "");
 }
 
 /* ---- code and text ---- */
+
+/* The flags of the code PERMANENTFLAGS, RFC 3501 section 7.1: a letter each for \Answered, \Deleted, \Draft (as w),
+   \Flagged, \Recent, \Seen and \*. */
+static void expect_permanent(const char *input, const char *expected)
+{
+    seen *s = read_text(input);
+    imapconnect_flags flags;
+    char letters[8];
+    size_t used = 0;
+
+    imc_rows_set_flags(&flags, s->engine.reader.found);
+    letters[used] = 'a', used += flags.answered;
+    letters[used] = 'd', used += flags.deleted;
+    letters[used] = 'w', used += flags.draft;
+    letters[used] = 'f', used += flags.flagged;
+    letters[used] = 'r', used += flags.recent;
+    letters[used] = 's', used += flags.seen;
+    letters[used] = '*', used += flags.keywords;
+    letters[used] = '\0';
+    same("permanent flags", letters, expected, input, 0);
+    free(s);
+}
+
+static void permanent_flags_are_whole_words(void **state)
+{
+    (void)state;
+    expect_permanent("* OK [PERMANENTFLAGS (\\Deleted \\Seen \\*)] L\r\n", "ds*");
+    expect_permanent("* OK [permanentflags (\\ANSWERED \\flagged \\Draft)]\r\n", "awf");
+    expect_permanent("* OK [PERMANENTFLAGS (\\Seen)] x\r\n", "s");
+    expect_permanent("* OK [PERMANENTFLAGS ()] none\r\n", "");
+    expect_permanent("* OK [PERMANENTFLAGS (Seen \\Seenx \\See $Forwarded *)] x\r\n", "");
+    expect_permanent("* OK [PERMANENTFLAGS (a-keyword-longer-than-any-atom-that-we-know \\Draft)] x\r\n", "w");
+    expect_permanent("* OK [PERMANENTFLAGSX (\\Seen)] x\r\n", "");
+    expect_permanent("* OK [X] PERMANENTFLAGS (\\Seen)\r\n", "");
+    expect_permanent("* OK x [PERMANENTFLAGS (\\Seen)]\r\n", "");
+}
 
 static void expect_said(const char *input, const char *code, const char *text)
 {
@@ -485,7 +566,7 @@ static void expect_challenge(const char *base64, const char *bytes, size_t count
     if (!bad) {
         assert_int_equal(s->engine.reader.base64_bad, IMC_BASE64_GOOD);
         assert_int_equal(s->engine.reader.challenge, count);
-        assert_memory_equal(s->engine.writer.out, bytes, count);
+        assert_memory_equal(s->engine.writer.out.bytes, bytes, count);
     }
     free(s);
 }
@@ -550,7 +631,7 @@ static void the_longest_challenge(void **state)
         assert_string_equal(s->events, "+");
         assert_int_equal(s->engine.reader.base64_bad, bytes <= 512 ? IMC_BASE64_GOOD : IMC_BASE64_TOO_LONG);
         assert_int_equal(s->engine.reader.challenge, bytes <= 512 ? bytes : 512);
-        assert_memory_equal(s->engine.writer.out, "abcabc", 6);
+        assert_memory_equal(s->engine.writer.out.bytes, "abcabc", 6);
         assert_int_equal(s->engine.writer.counter, 0);
     }
     free(s);
@@ -924,6 +1005,7 @@ static void changed_lines_in_every_piece(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_kind_of_line),
+    cmocka_unit_test(responses_with_a_number),
     cmocka_unit_test(letter_case),
     cmocka_unit_test(tags_match_exactly),
     cmocka_unit_test(without_a_tag_all_are_foreign),
@@ -932,6 +1014,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(lines_inside_literals_are_none),
     cmocka_unit_test(capability_atoms_are_exact),
     cmocka_unit_test(capabilities_in_a_response_code),
+    cmocka_unit_test(permanent_flags_are_whole_words),
     cmocka_unit_test(code_and_text_are_kept),
     cmocka_unit_test(code_and_text_are_cut),
     cmocka_unit_test(base64_is_strict),

@@ -11,6 +11,12 @@
 /* What the transport does in place of its work, at its k-th call. */
 enum { WORK, ZERO, TOO_MUCH, CODE };
 
+/* What the server says of its own, so many ms after the beginning; "" ends the stream. */
+typedef struct timed {
+    uint32_t at;
+    const char *text;
+} timed;
+
 typedef struct fake {
     imapconnect_session session;
     imapconnect_config config;
@@ -31,6 +37,15 @@ typedef struct fake {
     int drip; /* no answer is ever whole: this byte comes again and again */
     uint32_t drip_ms;
     const char *drip_text;
+    const timed *timed;
+    size_t timed_byte;
+    uint32_t start;    /* of those times */
+    const char *flood; /* comes again and again while the client waits for news */
+    size_t flood_at;
+    uint32_t flood_ms;
+    int flood_piece;   /* a byte at a time */
+    uint32_t write_ms; /* a write takes so long */
+    int write_stops;   /* after so many writes nothing leaves */
 } fake;
 
 static fake *of(void *context)
@@ -73,6 +88,54 @@ static int fails(const fake *f, size_t count)
     return f->fail_kind == TOO_MUCH ? (int)count + 65530 : f->fail_code;
 }
 
+/* Time passes, but not beyond the next thing that the server says. */
+static void pass(fake *f, uint32_t milliseconds)
+{
+    if (f->timed != 0 && f->timed->text != 0) {
+        uint32_t gone = f->now - f->start;
+
+        if (gone < f->timed->at && f->timed->at - gone < milliseconds)
+            milliseconds = f->timed->at - gone;
+    }
+    f->now += milliseconds;
+}
+
+/* What the server says of its own, whatever the client says. */
+static int read_of_its_own(fake *f, char *bytes, size_t count)
+{
+    size_t left;
+
+    if (f->flood != 0 && f->session.engine.state == IMC_IDLE) {
+        f->now += f->flood_ms;
+        assert_in_range(f->now - f->start, 0, 100000); /* it must end */
+        left = strlen(f->flood) - f->flood_at;
+        count = f->flood_piece ? 1 : count < left ? count : left;
+        memcpy(bytes, f->flood + f->flood_at, count);
+        f->flood_at = count == left ? 0 : f->flood_at + count;
+        return (int)count;
+    }
+    if (f->flood != 0 && f->flood_at != 0) { /* the line that it has begun */
+        left = strlen(f->flood) - f->flood_at;
+        assert_true(count >= left);
+        memcpy(bytes, f->flood + f->flood_at, left);
+        f->flood_at = 0;
+        return (int)left;
+    }
+    if (f->timed == 0 || f->timed->text == 0 || f->now - f->start < f->timed->at)
+        return IMAPCONNECT_WANT_READ;
+    left = strlen(f->timed->text) - f->timed_byte;
+    if (left == 0)
+        return IMAPCONNECT_CLOSED;
+    count = count < left ? count : left;
+    memcpy(bytes, f->timed->text + f->timed_byte, count);
+    f->timed_byte += count;
+    if (count == left) {
+        f->timed++;
+        f->timed_byte = 0;
+    }
+    return (int)count;
+}
+
 static int fake_read(void *context, void *bytes, size_t count)
 {
     fake *f = of(context);
@@ -90,8 +153,8 @@ static int fake_read(void *context, void *bytes, size_t count)
         f->drip_text = f->drip_text[1] != '\0' ? f->drip_text + 1 : "";
         return 1;
     }
-    if (f->answers[f->answer] == 0 || f->answer > f->lines)
-        return IMAPCONNECT_WANT_READ;
+    if (f->flood_at != 0 || f->answers[f->answer] == 0 || f->answer > f->lines)
+        return read_of_its_own(f, bytes, count);
     if (blocks(f))
         return IMAPCONNECT_WANT_READ;
     left = strlen(f->answers[f->answer]) - f->at;
@@ -120,8 +183,9 @@ static int fake_write(void *context, const void *bytes, size_t count)
     assert_true(count > 0);
     if (++f->writes == f->fail_write && f->fail_kind != TOO_MUCH)
         return fails(f, count);
-    if (blocks(f))
+    if (blocks(f) || (f->write_stops != 0 && f->writes > f->write_stops))
         return IMAPCONNECT_WANT_WRITE;
+    f->now += f->write_ms;
     if (f->write_size != 0 && count > f->write_size)
         count = f->write_size;
     assert_true(f->used + count < sizeof f->sent);
@@ -142,7 +206,7 @@ static int fake_wait(void *context, int what, uint32_t milliseconds)
     f->waits++;
     if (milliseconds > f->longest_wait)
         f->longest_wait = milliseconds;
-    f->now += f->wait_takes != 0 && f->wait_takes < milliseconds ? f->wait_takes : milliseconds;
+    pass(f, f->wait_takes != 0 && f->wait_takes < milliseconds ? f->wait_takes : milliseconds);
     return 0;
 }
 
@@ -871,6 +935,706 @@ static void the_total_of_a_reply(void **state)
     free_fake(f);
 }
 
+/* ---- waiting for news ---- */
+
+static char heard[600];
+static int news_stop_at, news_count;
+
+static int on_news(void *user, int what, uint32_t number)
+{
+    size_t used = strlen(heard);
+
+    (void)user;
+    snprintf(heard + used, sizeof heard - used, "%d:%lu ", what, (unsigned long)number);
+    return ++news_count == news_stop_at;
+}
+
+#define MOST_ROUNDS 30
+
+/* What a server answers that has IDLE: to IDLE, to DONE, and so on; or to one NOOP after the other. */
+static const char *const *answers_of(int idles)
+{
+    static char texts[2 * MOST_ROUNDS][24];
+    static const char *all[2 * MOST_ROUNDS + 2];
+    int i;
+
+    all[0] = idles ? "* PREAUTH [CAPABILITY IMAP4rev1 IDLE] hi\r\n" : "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n";
+    for (i = 0; i < 2 * MOST_ROUNDS; i++) {
+        if (idles && i % 2 == 0)
+            strcpy(texts[i], "+ idling\r\n");
+        else
+            sprintf(texts[i], "a%d OK x\r\n", idles ? i / 2 + 1 : i + 1);
+        all[i + 1] = texts[i];
+    }
+    all[i + 1] = 0;
+    return all;
+}
+
+/* What it must have been sent. */
+static const char *sent_by(int idles, int rounds)
+{
+    static char text[1000];
+    size_t used = 0;
+    int i;
+
+    text[0] = '\0';
+    for (i = 1; i <= rounds; i++)
+        used += (size_t)sprintf(text + used, idles ? "a%d IDLE\r\nDONE\r\n" : "a%d NOOP\r\n", i);
+    return text;
+}
+
+/* Modes: blocking, blocking in short waits, not blocking. */
+enum { WHOLE, SHORT, STEPS, MODES };
+
+static fake *new_idle(int idles, int mode, uint32_t start, const timed *when)
+{
+    fake *f = new_fake(answers_of(idles));
+
+    heard[0] = '\0';
+    news_stop_at = news_count = 0;
+    f->now = start;
+    f->config.nonblocking = mode == STEPS;
+    assert_int_equal(go_in(f), 5);
+    f->wait_takes = mode == SHORT ? 100 : 0; /* 0: all the time that it may take */
+    f->start = f->now;
+    f->timed = when;
+    return f;
+}
+
+/* Steps to the end of a wait. The time that passes is what the session says, or less when something comes. */
+static int finish_idle(fake *f, int code)
+{
+    int steps = 0;
+
+    while (code == IMAPCONNECT_PENDING) {
+        uint32_t milliseconds = 77777777;
+        int wants = imapconnect_wants(&f->session, &milliseconds);
+
+        assert_in_range(wants, milliseconds == 0 ? 0 : 1, 3);
+        assert_in_range(milliseconds, 0, 480000);
+        pass(f, f->wait_takes != 0 && f->wait_takes < milliseconds ? f->wait_takes : milliseconds);
+        code = imapconnect_step(&f->session);
+        assert_in_range(++steps, 1, 100000);
+    }
+    return code;
+}
+
+static int idle(fake *f, uint32_t milliseconds)
+{
+    return finish_idle(f, imapconnect_idle(&f->session, milliseconds, on_news, 0, 0));
+}
+
+/* A command behind the first one. */
+static int noop_after(fake *f)
+{
+    static const char *const answers[] = {"", "a2 OK x\r\n", 0};
+
+    f->answers = answers;
+    f->answer = 1;
+    f->lines = 0;
+    return finish_idle(f, imapconnect_noop(&f->session, 0));
+}
+
+/* Without news it lasts as long as it was to last, to the millisecond; the clock may wrap at any time, and the limit of
+   a command has nothing to say in it. */
+static void a_wait_lasts_as_long_as_it_should(void **state)
+{
+    static const struct {
+        uint32_t milliseconds;
+        int rounds, noops;
+    } cases[] = {{0, 1, 1},      {1, 1, 1},      {1000, 1, 1},    {59999, 1, 1},    {60000, 1, 1},   {60001, 1, 2},
+                 {480000, 1, 8}, {480001, 2, 9}, {959999, 2, 16}, {1000000, 3, 17}, {1700000, 4, 29}};
+    static const uint32_t starts[] = {0, 4294967295u, 4294967295u - 700u, 2147483647u};
+    size_t i, k;
+    int mode, idles;
+
+    (void)state;
+    for (idles = 0; idles < 2; idles++) {
+        for (i = 0; i < COUNT(cases); i++) {
+            for (k = 0; k < COUNT(starts); k++) {
+                for (mode = 0; mode < MODES; mode++) {
+                    fake *f = new_idle(idles, mode, starts[k], 0);
+                    int code = idle(f, cases[i].milliseconds);
+
+                    if (code != 0 || f->now - f->start != cases[i].milliseconds)
+                        fail_msg("%lu ms, IDLE %d, mode %d: %d after %lu ms", (unsigned long)cases[i].milliseconds,
+                                 idles, mode, code, (unsigned long)(f->now - f->start));
+                    assert_string_equal(f->sent, sent_by(idles, idles ? cases[i].rounds : cases[i].noops));
+                    assert_string_equal(imapconnect_phase(&f->session), "ready");
+                    free_fake(f);
+                }
+            }
+        }
+    }
+}
+
+/* The configuration's intervals. */
+static void a_wait_in_other_rounds(void **state)
+{
+    fake *f = new_idle(1, WHOLE, 0, 0);
+
+    (void)state;
+    f->session.config.idle_renew = 1000;
+    assert_int_equal(idle(f, 4500), 0);
+    assert_string_equal(f->sent, sent_by(1, 5));
+    assert_int_equal(f->now, 4500);
+    free_fake(f);
+
+    f = new_idle(0, WHOLE, 0, 0);
+    f->session.config.idle_poll = 250;
+    assert_int_equal(idle(f, 1001), 0);
+    assert_string_equal(f->sent, sent_by(0, 5));
+    assert_int_equal(f->now, 1001);
+    free_fake(f);
+
+    f = new_idle(1, STEPS, 0, 0); /* the longest wait is not too long for a number */
+    f->session.config.idle_renew = 4000000000u;
+    assert_int_equal(imapconnect_idle(&f->session, 0xffffffffu, on_news, 0, 0), IMAPCONNECT_PENDING);
+    while (f->session.engine.state != IMC_IDLE)
+        assert_int_equal(imapconnect_step(&f->session), IMAPCONNECT_PENDING);
+    f->now += 3999999999u;
+    assert_int_equal(imapconnect_step(&f->session), IMAPCONNECT_PENDING);
+    assert_string_equal(f->sent, "a1 IDLE\r\n");
+    f->now += 1;
+    assert_int_equal(imapconnect_step(&f->session), IMAPCONNECT_PENDING);
+    assert_int_equal(imapconnect_step(&f->session), IMAPCONNECT_PENDING);
+    assert_string_equal(f->sent, "a1 IDLE\r\nDONE\r\na2 IDLE\r\n");
+    free_fake(f);
+}
+
+/* The first news ends the wait when nobody listens, and otherwise when whoever listens says so. */
+static void news_in_a_wait(void **state)
+{
+    static const timed when[] = {{500, "* 3 EXISTS\r\n* 1 RECENT\r\n"},
+                                 {700, "* 2 FETCH (FLAGS ())\r\n"},
+                                 {700, "* OK still here\r\n"},
+                                 {900, "* 1 EXPUNGE\r\n"},
+                                 {0, 0}};
+    int mode, idles;
+
+    (void)state;
+    for (idles = 0; idles < 2; idles++) {
+        for (mode = 0; mode < MODES; mode++) {
+            fake *f = new_idle(idles, mode, 4294967000u, when);
+
+            assert_int_equal(finish_idle(f, imapconnect_idle(&f->session, 10000, 0, 0, 0)), 1);
+            assert_int_equal(f->now - f->start, 500);
+            free_fake(f);
+
+            f = new_idle(idles, mode, 0, when);
+            assert_int_equal(idle(f, 10000), 1);
+            assert_string_equal(heard, "1:3 3:1 4:2 2:1 ");
+            assert_int_equal(f->now - f->start, 10000);
+            assert_string_equal(f->sent, sent_by(idles, 1));
+            free_fake(f);
+
+            f = new_idle(idles, mode, 0, when);
+            news_stop_at = 3;
+            assert_int_equal(idle(f, 10000), 1);
+            assert_string_equal(heard, "1:3 3:1 4:2 ");
+            assert_int_equal(f->now - f->start, 700);
+            assert_int_equal(noop_after(f), 0); /* it is ready for the next one */
+            free_fake(f);
+        }
+    }
+}
+
+/* What is there at the very end of a wait is news like any other. */
+static void news_at_the_last_moment(void **state)
+{
+    static const timed when[] = {{1000, "* 3 EXISTS\r\n"}, {0, 0}};
+    int mode, idles;
+
+    (void)state;
+    for (idles = 0; idles < 2; idles++) {
+        for (mode = 0; mode < MODES; mode++) {
+            fake *f = new_idle(idles, mode, 0, when);
+
+            assert_int_equal(idle(f, 1000), 1);
+            assert_string_equal(heard, "1:3 ");
+            assert_int_equal(f->now - f->start, 1000);
+            free_fake(f);
+        }
+    }
+}
+
+/* A server that never stops prolongs no wait, and does not make an error of its end. In a round that is renewed, too. */
+static void a_flood_of_news(void **state)
+{
+    static const char *const floods[] = {"* 3 EXISTS\r\n", "* OK still here\r\n", "* 3 EXISTS\r\n",
+                                         "* 3 FETCH (X {30}\r\n012345678901234567890123456789)\r\n"};
+    int mode, idles;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(floods); i++) {
+        for (idles = 0; idles < 2; idles++) {
+            for (mode = 0; mode < MODES; mode++) {
+                fake *f = new_idle(idles, mode, 4294966000u, 0);
+                int code;
+
+                f->session.config.idle_renew = f->session.config.idle_poll = 700;
+                f->session.config.timeout = 300;
+                f->flood = floods[i];
+                f->flood_ms = 1;
+                f->flood_piece = i >= 2; /* a byte at a time; those of a literal extend other limits */
+                code = idle(f, 1000);
+                if (code != (i != 1) || f->now - f->start < 1000 || f->now - f->start > 1070)
+                    fail_msg("flood %zu, IDLE %d, mode %d: %d after %lu ms, '%s'", i, idles, mode, code,
+                             (unsigned long)(f->now - f->start), f->sent);
+                assert_string_equal(f->sent, sent_by(idles, 2));
+                free_fake(f);
+            }
+        }
+    }
+}
+
+/* One that says enough in the middle of a flood is obeyed. */
+static void enough_in_a_flood(void **state)
+{
+    int mode, idles;
+
+    (void)state;
+    for (idles = 0; idles < 2; idles++) {
+        for (mode = 0; mode < MODES; mode++) {
+            fake *f = new_idle(idles, mode, 0, 0);
+
+            f->flood = "* 3 EXISTS\r\n";
+            f->flood_ms = 1;
+            news_stop_at = 5;
+            assert_int_equal(idle(f, 1000000), 1);
+            assert_in_range(f->now - f->start, 4, 100);
+            free_fake(f);
+        }
+    }
+}
+
+/* What the server must answer has the limit of a command: "+", DONE, NOOP. Silence is a dead link. */
+static void a_dead_link_is_found(void **state)
+{
+    static const char *const no_plus[] = {"* PREAUTH [CAPABILITY IMAP4rev1 IDLE] hi\r\n", 0};
+    static const char *const no_done[] = {"* PREAUTH [CAPABILITY IMAP4rev1 IDLE] hi\r\n", "+ idling\r\n", 0};
+    static const char *const no_noop[] = {"* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "a1 OK x\r\n", 0};
+    static const struct {
+        const char *const *answers;
+        uint32_t after; /* the beginning */
+        const char *phase;
+    } cases[] = {{no_plus, 60000, "command"}, {no_done, 540000, "command"}, {no_noop, 120000, "command"}};
+    size_t i;
+    int mode;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        for (mode = 0; mode < MODES; mode++) {
+            fake *f = new_idle(0, mode, 0, 0);
+
+            imapconnect_close(&f->session);
+            f->opens = f->closes = 0;
+            f->answers = cases[i].answers;
+            f->answer = f->lines = f->used = 0;
+            assert_int_equal(go_in(f), 5);
+            f->start = f->now;
+            assert_int_equal(idle(f, 3600000), IMAPCONNECT_E_TIMEOUT);
+            assert_int_equal(f->now - f->start, cases[i].after);
+            assert_string_equal(imapconnect_phase(&f->session), cases[i].phase);
+            assert_int_equal(f->closes, 1);
+            free_fake(f);
+        }
+    }
+}
+
+/* A wait that the server ends. */
+static void the_end_of_the_stream_in_a_wait(void **state)
+{
+    static const timed gone[] = {{5000, ""}, {0, 0}};
+    static const timed bye[] = {{5000, "* BYE too long\r\n"}, {0, 0}};
+    int mode, idles;
+
+    (void)state;
+    for (idles = 0; idles < 2; idles++) {
+        for (mode = 0; mode < MODES; mode++) {
+            fake *f = new_idle(idles, mode, 0, gone);
+
+            assert_int_equal(idle(f, 100000), IMAPCONNECT_CLOSED);
+            assert_int_equal(f->now - f->start, 5000);
+            free_fake(f);
+
+            f = new_idle(idles, mode, 0, bye);
+            assert_int_equal(idle(f, 100000), IMAPCONNECT_E_BYE);
+            assert_string_equal(f->sent, idles ? "a1 IDLE\r\n" : "a1 NOOP\r\n");
+            free_fake(f);
+        }
+    }
+}
+
+/* ---- who ends a wait ---- */
+
+static int stop_in_keep(void *user)
+{
+    fake *f = user;
+
+    if (++f->keeps == f->keep_cancels_at)
+        imapconnect_idle_stop(&f->session);
+    return 0;
+}
+
+static int stop_in_response(void *user, int event, const char *bytes, size_t count)
+{
+    fake *f = user;
+
+    (void)bytes;
+    (void)count;
+    if (event == IMAPCONNECT_LINE_END && f->now - f->start >= 5000)
+        imapconnect_idle_stop(&f->session);
+    return 0;
+}
+
+static void stop_from_a_callback(void **state)
+{
+    static const timed noise[] = {{5000, "* OK still here\r\n"}, {0, 0}};
+    int mode, idles, k;
+
+    (void)state;
+    for (idles = 0; idles < 2; idles++) {
+        for (mode = 0; mode < MODES; mode++) {
+            fake *f = new_idle(idles, mode, 0, noise);
+
+            f->session.config.on_response = stop_in_response;
+            assert_int_equal(idle(f, 10000000), 0); /* no news, but the end */
+            assert_int_equal(f->now - f->start, 5000);
+            assert_string_equal(f->sent, sent_by(idles, 1));
+            free_fake(f);
+        }
+        for (k = 1; k < 20; k++) { /* at any call of keep_going: before the "+", in the wait */
+            fake *f = new_idle(idles, WHOLE, 0, 0);
+
+            f->session.config.keep_going = stop_in_keep;
+            f->keep_cancels_at = k;
+            assert_int_equal(idle(f, 10000000), 0);
+            assert_in_range(f->now - f->start, 0, 20000);
+            assert_string_equal(f->sent, sent_by(idles, 1));
+            free_fake(f);
+        }
+    }
+}
+
+/* Between two steps, at any of them. */
+static void stop_between_two_steps(void **state)
+{
+    int idles, k, i;
+
+    (void)state;
+    for (idles = 0; idles < 2; idles++) {
+        for (k = 0; k < 12; k++) {
+            fake *f = new_idle(idles, STEPS, 0, 0);
+            int code = imapconnect_idle(&f->session, 3000000, on_news, 0, 0);
+
+            f->wants = 1; /* a step is short */
+            for (i = 0; i < k && code == IMAPCONNECT_PENDING; i++)
+                code = imapconnect_step(&f->session);
+            assert_int_equal(code, IMAPCONNECT_PENDING);
+            imapconnect_idle_stop(&f->session);
+            for (i = 0; i < 20 && code == IMAPCONNECT_PENDING; i++)
+                code = imapconnect_step(&f->session); /* without waiting for anything */
+            assert_int_equal(code, 0);
+            assert_int_equal(f->now - f->start, 0);
+            assert_string_equal(f->sent, sent_by(idles, 1));
+            f->wants = 0;
+            assert_int_equal(noop_after(f), 0);
+            free_fake(f);
+        }
+    }
+}
+
+/* Without a wait it does nothing, and is not remembered. */
+static void stop_without_a_wait(void **state)
+{
+    static imapconnect_session zeroed;
+    fake *f = new_idle(1, WHOLE, 0, 0);
+
+    (void)state;
+    imapconnect_idle_stop(0);
+    imapconnect_idle_stop(&zeroed);
+    imapconnect_idle_stop(&f->session);
+    assert_int_equal(idle(f, 1000), 0);
+    assert_int_equal(f->now - f->start, 1000);
+    imapconnect_idle_stop(&f->session);
+    imapconnect_close(&f->session);
+    imapconnect_idle_stop(&f->session);
+    assert_int_equal(imapconnect_idle(&f->session, 1, 0, 0, 0), IMAPCONNECT_E_NOT_OPEN);
+    free_fake(f);
+
+    f = new_idle(0, STEPS, 0, 0); /* in the middle of another call */
+    f->wants = 3;
+    assert_int_equal(imapconnect_noop(&f->session, 0), IMAPCONNECT_PENDING);
+    imapconnect_idle_stop(&f->session);
+    assert_int_equal(finish(f, imapconnect_step(&f->session)), 0);
+    assert_string_equal(f->sent, "a1 NOOP\r\n");
+    free_fake(f);
+}
+
+/* ---- a wait and an event loop ---- */
+
+static void what_a_wait_wants(void **state)
+{
+    fake *f = new_idle(1, STEPS, 0, 0);
+    uint32_t milliseconds = 0;
+    int i;
+
+    (void)state;
+    f->session.config.idle_renew = 10000;
+    assert_int_equal(imapconnect_idle(&f->session, 25000, on_news, 0, 0), IMAPCONNECT_PENDING);
+    for (i = 0; i < 5; i++)
+        assert_int_equal(imapconnect_step(&f->session), IMAPCONNECT_PENDING);
+    assert_int_equal(imapconnect_wants(&f->session, &milliseconds), IMAPCONNECT_READABLE);
+    assert_int_equal(milliseconds, 10000); /* to the end of the round, and not of the limit of a command */
+    assert_string_equal(imapconnect_phase(&f->session), "idle");
+    assert_int_equal(imapconnect_is_open(&f->session), 1);
+    assert_int_equal(imapconnect_noop(&f->session, 0), IMAPCONNECT_E_BUSY);
+    f->now += 4000;
+    assert_int_equal(imapconnect_step(&f->session), IMAPCONNECT_PENDING);
+    assert_int_equal(imapconnect_wants(&f->session, &milliseconds), IMAPCONNECT_READABLE);
+    assert_int_equal(milliseconds, 6000);
+    assert_string_equal(f->sent, "a1 IDLE\r\n");
+    f->now += 6000;
+    for (i = 0; i < 5; i++)
+        assert_int_equal(imapconnect_step(&f->session), IMAPCONNECT_PENDING);
+    assert_string_equal(f->sent, "a1 IDLE\r\nDONE\r\na2 IDLE\r\n");
+    assert_int_equal(imapconnect_wants(&f->session, &milliseconds), IMAPCONNECT_READABLE);
+    assert_int_equal(milliseconds, 10000);
+    assert_int_equal(finish_idle(f, IMAPCONNECT_PENDING), 0);
+    assert_int_equal(f->now - f->start, 25000);
+    free_fake(f);
+
+    f = new_idle(0, STEPS, 0, 0); /* between two NOOPs */
+    assert_int_equal(imapconnect_idle(&f->session, 100000, on_news, 0, 0), IMAPCONNECT_PENDING);
+    for (i = 0; i < 5; i++)
+        assert_int_equal(imapconnect_step(&f->session), IMAPCONNECT_PENDING);
+    assert_int_equal(imapconnect_wants(&f->session, &milliseconds), IMAPCONNECT_READABLE);
+    assert_int_equal(milliseconds, 60000);
+    free_fake(f);
+}
+
+/* The watchdog is fed while it waits, and can end the session. */
+static void keep_going_in_a_wait(void **state)
+{
+    int idles;
+
+    (void)state;
+    for (idles = 0; idles < 2; idles++) {
+        fake *f = new_idle(idles, WHOLE, 0, 0);
+
+        f->session.config.keep_going = keep_going;
+        assert_int_equal(idle(f, 600000), 0);
+        assert_in_range(f->keeps, 600, 10000);
+        assert_in_range(f->longest_unkept, 1, 1000);
+        free_fake(f);
+
+        f = new_idle(idles, WHOLE, 0, 0);
+        f->session.config.keep_going = keep_going;
+        f->keep_cancels_at = 50;
+        assert_int_equal(idle(f, 600000), IMAPCONNECT_E_CANCELLED);
+        assert_int_equal(f->closes, 1);
+        free_fake(f);
+    }
+}
+
+/* Closing in a wait sends nothing. */
+static void closing_in_a_wait(void **state)
+{
+    fake *f = new_idle(1, STEPS, 0, 0);
+    int i;
+
+    (void)state;
+    assert_int_equal(imapconnect_idle(&f->session, 1000, on_news, 0, 0), IMAPCONNECT_PENDING);
+    for (i = 0; i < 5; i++)
+        assert_int_equal(imapconnect_step(&f->session), IMAPCONNECT_PENDING);
+    imapconnect_close(&f->session);
+    assert_string_equal(f->sent, "a1 IDLE\r\n");
+    assert_int_equal(f->closes, 1);
+    free_fake(f);
+}
+
+/* At every size of reads and writes, with would-block before everything: the same news, the same lines. */
+static void every_pace_of_a_wait_gives_the_same(void **state)
+{
+    static const char *const answers[] = {"* OK [CAPABILITY IMAP4rev1] hi\r\n",
+                                          "a1 OK in\r\n",
+                                          "* CAPABILITY IMAP4rev1 IDLE\r\na2 OK x\r\n",
+                                          "* 1 RECENT\r\n+ idling\r\n* 3 EXISTS\r\n",
+                                          "* 7 FETCH (FLAGS (\\Seen))\r\na3 OK x\r\n",
+                                          "+ idling\r\n",
+                                          "* 2 EXPUNGE\r\na4 OK x\r\n",
+                                          0};
+    size_t read_size, write_size;
+    int wants, mode;
+
+    (void)state;
+    for (mode = 0; mode < MODES; mode++) {
+        for (wants = 0; wants < 3; wants++) {
+            for (read_size = 0; read_size < 40; read_size = read_size < 4 ? read_size + 1 : read_size + 13) {
+                for (write_size = 0; write_size < 12; write_size += 3) {
+                    fake *f = new_fake(answers);
+
+                    heard[0] = '\0';
+                    news_stop_at = news_count = 0;
+                    f->config.nonblocking = mode == STEPS;
+                    f->config.idle_renew = 50000;
+                    f->read_size = read_size;
+                    f->write_size = write_size;
+                    f->wants = wants;
+                    f->wait_takes = mode == SHORT ? 100 : 40;
+                    assert_int_equal(go_in(f), 5);
+                    assert_int_equal(idle(f, 100000), 1);
+                    assert_string_equal(heard, "3:1 1:3 4:7 2:2 ");
+                    assert_string_equal(
+                        f->sent,
+                        "a1 LOGIN \"joe\" \"pw\"\r\na2 CAPABILITY\r\na3 IDLE\r\nDONE\r\na4 IDLE\r\nDONE\r\n");
+                    free_fake(f);
+                }
+            }
+        }
+    }
+}
+
+/* ---- the limit of a command, and what extends it ---- */
+
+static int rows_taken;
+
+static int on_mailbox(void *user, const imapconnect_mailbox *row)
+{
+    (void)user;
+    (void)row;
+    rows_taken++;
+    return 0;
+}
+
+static int on_uid(void *user, uint32_t uid)
+{
+    (void)user;
+    (void)uid;
+    rows_taken++;
+    return 0;
+}
+
+/* A byte each 100 ms, for more than 60 seconds: rows that were asked for may take their time, other lines may not. */
+static void rows_extend_the_limit(void **state)
+{
+    static const char *const stops[] = {"* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", 0};
+    static char text[8000];
+    int kind, i;
+
+    (void)state;
+    for (kind = 0; kind < 4; kind++) {
+        static const char *const rows[] = {"* LIST () \"/\" x\r\n", " 12345", "* LSUB () \"/\" x\r\n",
+                                           "* 3 EXISTS\r\n"};
+        fake *f = new_fake(stops);
+        int code;
+
+        text[0] = '\0';
+        strcat(text, kind == 1 ? "* SEARCH" : "");
+        for (i = 0; i < 200; i++)
+            strcat(text, rows[kind]);
+        strcat(text, kind == 1 ? "\r\na1 OK\r\n" : "a1 OK\r\n");
+        assert_int_equal(go_in(f), 5);
+        f->drip = 1;
+        f->drip_ms = 100;
+        f->drip_text = text;
+        rows_taken = 0;
+        if (kind == 1)
+            code = imapconnect_search(&f->session, "ALL", 0, 0, on_uid, 0, 0);
+        else
+            code = imapconnect_list_mailboxes(&f->session, "", "*", on_mailbox, 0, 0);
+        if (code != (kind < 2 ? 0 : IMAPCONNECT_E_TIMEOUT))
+            fail_msg("kind %d: %d after %lu ms", kind, code, (unsigned long)f->now);
+        assert_int_equal(rows_taken, kind < 2 ? 200 : 0);
+        if (kind < 2)
+            assert_true(f->now > 100000);
+        else
+            assert_in_range(f->now, 60000, 60300);
+        free_fake(f);
+    }
+}
+
+static int source(void *user, void *bytes, size_t count)
+{
+    (void)user;
+    memset(bytes, 'm', count);
+    return (int)count;
+}
+
+/* A message that is stored may take as long as its bytes leave, and not when they do not. */
+static void bytes_that_leave_extend_the_limit(void **state)
+{
+    static const char *const answers[] = {"* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n", "+ go\r\n", "a1 OK x\r\n", 0};
+    static const char *const pushes[] = {"* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+] hi\r\n", "", "a1 OK x\r\n", 0};
+    int kind, mode;
+
+    (void)state;
+    for (kind = 0; kind < 2; kind++) {
+        for (mode = 0; mode < 2; mode++) {
+            fake *f = new_fake(kind ? pushes : answers);
+
+            f->config.nonblocking = mode;
+            assert_int_equal(go_in(f), 5);
+            if (kind)
+                f->answer = 2; /* the answer to the line that ends the literal */
+            f->write_size = 50;
+            f->write_ms = 1000;
+            assert_int_equal(finish(f, imapconnect_append(&f->session, "x", 0, 0, 5000, source, 0, 0)), 0);
+            assert_true(f->now > 100000); /* 5,000 bytes, 50 a second */
+            free_fake(f);
+
+            f = new_fake(kind ? pushes : answers);
+            f->config.nonblocking = mode;
+            assert_int_equal(go_in(f), 5);
+            if (kind)
+                f->answer = 2;
+            f->write_size = 50;
+            f->write_stops = 20; /* and then nothing leaves any more */
+            assert_int_equal(finish(f, imapconnect_append(&f->session, "x", 0, 0, 5000, source, 0, 0)),
+                             IMAPCONNECT_E_TIMEOUT);
+            assert_in_range(f->now, 60000, 61000);
+            free_fake(f);
+        }
+    }
+}
+
+/* NO in the middle of what was announced: the rest of it leaves all the same, at any pace, and the session goes on. */
+static void a_refusal_in_the_middle_of_an_upload(void **state)
+{
+    static const char *const answers[] = {"* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+] hi\r\n",
+                                          "a1 NO [OVERQUOTA] full\r\n* 3 EXISTS\r\n", "", "a2 OK x\r\n", 0};
+    size_t write_size;
+    int mode, wants;
+
+    (void)state;
+    for (mode = 0; mode < 2; mode++) {
+        for (wants = 0; wants < 3; wants++) {
+            for (write_size = 0; write_size < 600; write_size = write_size * 2 + 7) {
+                fake *f = new_fake(answers);
+                const char *tail;
+
+                f->config.nonblocking = mode;
+                assert_int_equal(go_in(f), 5);
+                f->wants = wants;
+                f->write_size = write_size;
+                assert_int_equal(finish(f, imapconnect_append(&f->session, "x", 0, 0, 3000, source, 0, 0)),
+                                 IMAPCONNECT_E_NO);
+                assert_string_equal(imapconnect_response_code(&f->session), "OVERQUOTA");
+                assert_int_equal(f->used, 23 + 3000 + 2);
+                tail = f->sent + f->used;
+                assert_memory_equal(tail - 4, "mm\r\n", 4);
+                f->answer = 3;
+                f->at = 0;
+                assert_int_equal(finish(f, imapconnect_noop(&f->session, 0)), 0);
+                assert_string_equal(tail, "a2 NOOP\r\n");
+                free_fake(f);
+            }
+        }
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_pace_gives_the_same),
     cmocka_unit_test(zero_and_unknown_numbers_end_the_session),
@@ -894,5 +1658,23 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(an_early_end_is_an_error),
     cmocka_unit_test(what_came_between_two_calls),
     cmocka_unit_test(the_total_of_a_reply),
+    cmocka_unit_test(a_wait_lasts_as_long_as_it_should),
+    cmocka_unit_test(a_wait_in_other_rounds),
+    cmocka_unit_test(news_in_a_wait),
+    cmocka_unit_test(news_at_the_last_moment),
+    cmocka_unit_test(a_flood_of_news),
+    cmocka_unit_test(enough_in_a_flood),
+    cmocka_unit_test(a_dead_link_is_found),
+    cmocka_unit_test(the_end_of_the_stream_in_a_wait),
+    cmocka_unit_test(stop_from_a_callback),
+    cmocka_unit_test(stop_between_two_steps),
+    cmocka_unit_test(stop_without_a_wait),
+    cmocka_unit_test(what_a_wait_wants),
+    cmocka_unit_test(keep_going_in_a_wait),
+    cmocka_unit_test(closing_in_a_wait),
+    cmocka_unit_test(every_pace_of_a_wait_gives_the_same),
+    cmocka_unit_test(rows_extend_the_limit),
+    cmocka_unit_test(bytes_that_leave_extend_the_limit),
+    cmocka_unit_test(a_refusal_in_the_middle_of_an_upload),
 };
 TEST_MAIN(tests)
