@@ -1047,7 +1047,7 @@ IMAPCONNECT_API int imapconnect_append(imapconnect_session *session, const char 
 
 /* Waits for news of the open mailbox, without polling where the server can do that. IDLE is renewed each
    config.idle_renew ms, since servers and routers forget who is silent for long; the server's answer to that proves
-   that the link lives. Where it has no IDLE, NOOP is sent each config.idle_poll ms.
+   that the link lives. Where it has no IDLE, NOOP is sent each config.idle_poll ms, and once more at the end.
 
    milliseconds   the longest wait; 0 only looks; 0xffffffff is 49 days
    on_news        hears what happens; 0 ends the wait with the first news
@@ -2071,6 +2071,8 @@ static int imc_lexer_values(imapconnect_lexer *lexer, const char **at, const cha
     int c = **at;
     if (lexer->quoted == IMC_QUOTED || lexer->quoted == IMC_ESCAPED)
         return imc_lexer_quoted(lexer, at, end, piece);
+    if (lexer->brace != IMC_BRACE_NONE && c == '{')
+        return IMC_MALFORMED;
     if (lexer->brace != IMC_BRACE_NONE || (c == '{' && lexer->quoted == IMC_NOT_QUOTED)) {
         imc_lexer_brace(lexer, c);
         ++*at;
@@ -3128,12 +3130,25 @@ static void imc_commands_open_literal(imapconnect_engine *engine, size_t count)
     writer->pushed = (uint8_t)pushes;
 }
 
-/* Begins a string. One with bytes above 0x7f may be quoted once the server takes UTF-8, RFC 6855 section 3. */
+/* May this text stand in a quoted string? One with bytes above 0x7f may once the server takes UTF-8, and if it is that:
+   RFC 6855 section 3. */
+static int imc_commands_is_quotable(const imapconnect_engine *engine, const char *text)
+{
+#ifndef IMAPCONNECT_NO_COMMANDS
+    if (engine->utf8)
+        return imc_names_is_utf8(text);
+#else
+    (void)engine;
+#endif
+    return imc_commands_is_ascii(text);
+}
+
+/* Begins a string. */
 static void imc_commands_open_string(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
     const char *text = writer->text[writer->texts];
-    if (!imc_commands_is_ascii(text) && !engine->utf8) {
+    if (!imc_commands_is_quotable(engine, text)) {
         imc_commands_open_literal(engine, strlen(text));
     } else if (writer->open == 'p') {
         imc_commands_put(writer, "\"", 1);
@@ -6756,19 +6771,18 @@ static void imc_idle_round(imapconnect_engine *engine, int over)
     }
 }
 
-/* The same with NOOP: it begins, the pause is over, NOOP is answered. */
+/* The same with NOOP: it begins, the pause is over, NOOP is answered. The last thing is a NOOP, so that nothing of the
+   wait is missed. */
 static void imc_idle_poll(imapconnect_engine *engine, int over)
 {
     uint32_t poll = engine->config->idle_poll;
-    if (engine->state != IMC_IDLE && engine->state != IMC_COMMAND) {
-        imc_engine_run(engine, engine->command, "NOOP");
-    } else if (over) {
+    if (engine->enough || (over && engine->state == IMC_COMMAND)) {
         imc_engine_finish(engine, engine->heard);
-    } else if (engine->state == IMC_IDLE) {
-        imc_engine_run(engine, engine->command, "NOOP");
-    } else {
+    } else if (engine->state == IMC_COMMAND) {
         imc_idle_measure(engine, poll != 0 ? poll : IMC_IDLE_POLL);
         imc_engine_pause(engine);
+    } else {
+        imc_engine_run(engine, engine->command, "NOOP");
     }
 }
 

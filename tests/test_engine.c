@@ -1411,7 +1411,7 @@ static void idle_is_renewed(void **state)
     assert_string_equal(rounds, "480000 480000 40000 ");
 }
 
-/* Where there is no IDLE: a NOOP at the beginning, and whenever the interval is over. */
+/* Where there is no IDLE: a NOOP at the beginning, whenever the interval is over, and at the end. */
 static void noop_in_place_of_idle(void **state)
 {
     char rounds[400];
@@ -1420,11 +1420,11 @@ static void noop_in_place_of_idle(void **state)
     (void)state;
     assert_string_equal(rounds_of(&r, "X", 0, rounds), "a2 NOOP\r\n");
     assert_string_equal(rounds, "");
-    assert_string_equal(rounds_of(&r, "X", 1, rounds), "a2 NOOP\r\n");
+    assert_string_equal(rounds_of(&r, "X", 1, rounds), "a2 NOOP\r\na3 NOOP\r\n");
     assert_string_equal(rounds, "1 ");
-    assert_string_equal(rounds_of(&r, "X", 60001, rounds), "a2 NOOP\r\na3 NOOP\r\n");
+    assert_string_equal(rounds_of(&r, "X", 60001, rounds), "a2 NOOP\r\na3 NOOP\r\na4 NOOP\r\n");
     assert_string_equal(rounds, "60000 1 ");
-    assert_string_equal(rounds_of(&r, "X", 130000, rounds), "a2 NOOP\r\na3 NOOP\r\na4 NOOP\r\n");
+    assert_string_equal(rounds_of(&r, "X", 130000, rounds), "a2 NOOP\r\na3 NOOP\r\na4 NOOP\r\na5 NOOP\r\n");
     assert_string_equal(rounds, "60000 60000 10000 ");
 }
 

@@ -138,23 +138,21 @@ static void compare(const trace *t, const char *input, const char *expected, con
 /* The whole text at once, in pieces of every size, and cut once at every place. */
 static void check_bytes(int mode, const char *input, size_t count, const char *expected)
 {
-    trace *t = malloc(sizeof *t);
+    static trace t;
     size_t size, at;
 
-    assert_non_null(t);
     for (size = 1; size <= count; size++) {
-        begin(t, mode);
+        begin(&t, mode);
         for (at = 0; at < count; at += size)
-            feed(t, input + at, size < count - at ? size : count - at);
-        compare(t, input, expected, "pieces of", size);
+            feed(&t, input + at, size < count - at ? size : count - at);
+        compare(&t, input, expected, "pieces of", size);
     }
     for (at = 0; at <= count; at++) {
-        begin(t, mode);
-        feed(t, input, at);
-        feed(t, input + at, count - at);
-        compare(t, input, expected, "cut at", at);
+        begin(&t, mode);
+        feed(&t, input, at);
+        feed(&t, input + at, count - at);
+        compare(&t, input, expected, "cut at", at);
     }
-    free(t);
 }
 
 static void check(int mode, const char *input, const char *expected)
