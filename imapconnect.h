@@ -2075,8 +2075,10 @@ static int imc_lexer_values(imapconnect_lexer *lexer, const char **at, const cha
         return IMC_MALFORMED;
     if (lexer->brace != IMC_BRACE_NONE || (c == '{' && lexer->quoted == IMC_NOT_QUOTED)) {
         imc_lexer_brace(lexer, c);
+        if (lexer->brace == IMC_BRACE_NONE)
+            return IMC_MALFORMED;
         ++*at;
-        return lexer->brace != IMC_BRACE_NONE ? IMC_MORE : IMC_MALFORMED;
+        return IMC_MORE;
     }
     if (lexer->quoted != IMC_IN_SECTION && (c == ' ' || c == ')' || (c == '(' && !lexer->quoted))) {
         lexer->quoted = IMC_NOT_QUOTED;
@@ -5891,12 +5893,12 @@ static void imc_list_name(imapconnect_engine *engine)
     row->base = (uint16_t)(imc_list_decode(engine, &row->is.mailbox.raw) + 1);
 }
 
-/* The row is whole. */
+/* The row is whole: the separator has come, and the name, and neither of them was a list. */
 static void imc_list_row(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     engine->progress = 1;
-    if (row->field[0] < 3)
+    if (row->has != 2 || row->base == 0)
         imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
     else if (engine->taker.mailbox(engine->user, &row->is.mailbox) != 0)
         imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
@@ -5917,14 +5919,16 @@ static void imc_list_take(imapconnect_engine *engine, int what, const imc_slice 
         row->is.mailbox.has_children = -1;
         row->has = 1;
     }
-    if (row->depth == 1 && at == 0)
+    if (row->depth == 1 && at == 0) {
         imc_list_attribute(engine);
-    else if (row->depth == 0 && at == 1)
+    } else if (row->depth == 0 && at == 1) {
         row->is.mailbox.separator = imc_list_separator(engine);
-    else if (row->depth == 0 && at == 2)
+        row->has = 2;
+    } else if (row->depth == 0 && at == 2) {
         imc_list_name(engine);
-    else if (row->depth == 0 || at < 3)
+    } else if (row->depth == 0 || at < 3) {
         imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+    }
 }
 
 static const struct imc_command imc_list_rows = {"LIST", imc_list_take, 0, IMAPCONNECT_E_LIST, 0};
