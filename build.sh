@@ -4,6 +4,7 @@
 #   ./build.sh          installs what is missing, builds, and shows the library at work against a Dovecot of its own
 #   ./build.sh build    installs what is missing, and builds build/imapconnect and the other examples
 #   ./build.sh test     installs what is missing, builds, and runs all the tests
+#   ./build.sh fuzz N   installs what is missing, and fuzzes each of the four targets for N seconds
 #   ./build.sh help     says this
 #
 # On Debian and Ubuntu, as root or with sudo, missing packages come from apt; nothing is installed when nothing is
@@ -34,6 +35,11 @@ has() {
     command -v "$1" >/dev/null 2>&1
 }
 
+# libFuzzer comes with clang, but in a package of its own.
+has_fuzzer() {
+    ls "$(clang -print-runtime-dir 2>/dev/null)"/libclang_rt.fuzzer-* >/dev/null 2>&1
+}
+
 has_header() {
     echo "#include <$1>" | gcc -E - >/dev/null 2>&1
 }
@@ -51,6 +57,7 @@ missing() {
     has_header cmocka.h || echo libcmocka-dev
     has g++ || echo g++
     has clang++ || echo clang
+    has_fuzzer || echo libclang-rt-dev
 }
 
 # ---- installing ----
@@ -196,6 +203,10 @@ demo)
 test)
     build test
     exec sh tests/run.sh
+    ;;
+fuzz)
+    need test
+    exec sh tests/fuzz.sh "${2:-60}"
     ;;
 help | -h | --help) sed -n '2,/^set -eu/s/^# \{0,1\}//p' build.sh ;;
 *)

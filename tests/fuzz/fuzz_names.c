@@ -1,0 +1,350 @@
+/* fuzz_names.c: what turns one text into another: the challenge's base64, the answer to it, the server's text, and the
+   names of mailboxes, both ways. Each is compared with slow.h, or with the system's own.
+
+   An input: a letter for what is tried, and the text. Texts stand in memory of exactly their size, so that
+   AddressSanitizer sees whoever reads or writes behind them. */
+
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#define IMAPCONNECT_IMPLEMENTATION
+#include "../../imapconnect.h"
+
+#include "slow.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST 4096 /* bytes of an input */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void fail(const char *why, const char *text, size_t count)
+{
+    size_t i;
+    fprintf(stderr, "FOUND: %s\n%zu bytes:", why, count);
+    for (i = 0; i < count; i++)
+        fprintf(stderr, " %02x", (unsigned)(uint8_t)text[i]);
+    fputs("\n", stderr);
+    abort();
+}
+
+#define require(condition, why) ((condition) ? (void)0 : fail((why), text, count))
+
+/* So many bytes and no more; `text` is copied into them. */
+static char *exactly(const char *text, size_t count)
+{
+    char *copy = (char *)malloc(count == 0 ? 1 : count);
+    if (copy == 0)
+        abort();
+    memcpy(copy, text, count);
+    return copy;
+}
+
+/* The same with a NUL behind it. */
+static char *as_string(const char *text, size_t count)
+{
+    char *copy = (char *)malloc(count + 1);
+    if (copy == 0)
+        abort();
+    memcpy(copy, text, count);
+    copy[count] = '\0';
+    return copy;
+}
+
+/* ---- base64 of a challenge ---- */
+
+/* Reads a text in pieces of `step`; returns how many bytes come out, or -1 - reason. */
+static long decode_challenge(const char *text, size_t count, size_t step, char *out)
+{
+    imapconnect_reader reader;
+    size_t at;
+    memset(&reader, 0, sizeof reader);
+    for (at = 0; at < count && reader.base64_bad != IMC_BASE64_BAD; at += step) {
+        size_t size = count - at < step ? count - at : step;
+        char *piece = exactly(text + at, size);
+        imc_base64_take(&reader, piece, size, out);
+        free(piece);
+    }
+    if (reader.base64_count != 0 || reader.base64_bad == IMC_BASE64_BAD)
+        return -1 - IMC_BASE64_BAD;
+    return reader.base64_bad != IMC_BASE64_GOOD ? -1 - reader.base64_bad : (long)reader.challenge;
+}
+
+static void try_base64(const char *text, size_t count)
+{
+    static const size_t steps[] = {MOST, 1, 3, 4, 7};
+    static unsigned char wanted[MOST];
+    char *out = exactly("", 0);
+    long right = slow_base64_decode(text, count, wanted);
+    size_t i;
+    free(out);
+    for (i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        long got;
+        out = (char *)malloc(IMAPCONNECT_WRITE_SIZE);
+        if (out == 0)
+            abort();
+        got = decode_challenge(text, count, steps[i], out);
+        if (right > IMAPCONNECT_WRITE_SIZE)
+            require(got == -1 - IMC_BASE64_TOO_LONG, "SECURITY 3, 16: a challenge of more than 512 bytes");
+        else if (right < 0)
+            require(got == -1 - IMC_BASE64_BAD, "SECURITY 3, 16: what is not strict base64 is decoded");
+        else
+            require(got == right && memcmp(out, wanted, (size_t)right) == 0, "base64 is decoded wrong");
+        free(out);
+    }
+}
+
+/* ---- the answer to a challenge ---- */
+
+/* A letter for the length of the password, the user name up to a line end, the challenge. The password is the beginning
+   of the challenge over and over, so that it can be of any length. */
+static void try_cram(const char *text, size_t count)
+{
+    size_t key_count = count == 0 ? 0 : (uint8_t)text[0], user_count = 0, size, i;
+    char user[IMAPCONNECT_MAX_ARGUMENT + 1] = {0}, key[IMAPCONNECT_MAX_ARGUMENT + 1] = {0};
+    char *out = (char *)calloc(1, IMAPCONNECT_WRITE_SIZE);
+    unsigned char digest[16], plain[400];
+    char wanted[600];
+    if (out == 0)
+        abort();
+    for (i = 1; i < count && text[i] != '\n' && text[i] != '\0' && user_count < IMAPCONNECT_MAX_ARGUMENT; i++)
+        user[user_count++] = text[i];
+    i += i < count;
+    size = i < count ? count - i : 0;
+    size = size < IMAPCONNECT_WRITE_SIZE ? size : IMAPCONNECT_WRITE_SIZE;
+    memcpy(out, text + (i < count ? i : 0), size);
+    for (i = 0; i < key_count; i++)
+        key[i] = size == 0 || out[i % size] == '\0' ? 'k' : out[i % size];
+    slow_hmac_md5((unsigned char *)key, key_count, (unsigned char *)out, size, digest);
+    i = (size_t)snprintf((char *)plain, sizeof plain, "%s ", user);
+    for (size_t k = 0; k < 16; k++)
+        i += (size_t)snprintf((char *)plain + i, 3, "%02x", (unsigned)digest[k]);
+    i = slow_base64_encode(plain, i, '=', wanted);
+    require(imc_sasl_cram_md5(out, size, user, key) == i && memcmp(out, wanted, i) == 0,
+            "SECURITY 3, 15: the answer to the challenge is wrong");
+    free(out);
+}
+
+/* ---- the server's text ---- */
+
+/* The system's opinion of an address: 4, 16, or 0 for none. */
+static size_t system_address(const char *host, size_t count, int bracket, unsigned char *address)
+{
+    char name[300];
+    memcpy(name, host, count);
+    name[count] = '\0';
+    if (inet_pton(AF_INET6, name, address) == 1)
+        return 16;
+    return !bracket && inet_pton(AF_INET, name, address) == 1 ? 4 : 0;
+}
+
+/* A text that was refused: is it one that the rules allow? Plain addresses with and without a good port alone. */
+static int is_refused_wrongly(const char *text)
+{
+    unsigned char address[16];
+    size_t count = strlen(text);
+    return count < 200 && (inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1);
+}
+
+static void check_host(const imapconnect_server *server, const char *text, size_t count)
+{
+    size_t i;
+    require(server->length <= IMAPCONNECT_MAX_HOST, "the host's name is too long");
+    require(server->host[0] != '-' && server->host[0] != '.', "a host that begins with - or .");
+    for (i = 0; i < server->length; i++) {
+        char c = server->host[i];
+        int colon = server->address_length == 16 && c == ':';
+        require((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+                    c == '_' || colon,
+                "a byte that no host's name has");
+    }
+}
+
+static void try_server(const char *bytes, size_t count)
+{
+    char *text = as_string(bytes, count);
+    imapconnect_server server;
+    unsigned char address[16];
+    int code = imc_names_parse(&server, text, 143);
+    if (code != 0) {
+        require(code == IMAPCONNECT_E_VALUE, "another code than -503");
+        require(!is_refused_wrongly(text), "an address is refused");
+    } else {
+        size_t behind = (size_t)(server.host - text) + server.length;
+        int bracket = text[0] == '[';
+        count = strlen(text);
+        require(server.length > 0 && behind <= count, "the host is not in the text");
+        require(text[behind] == '\0' || text[behind] == ':' || text[behind] == ']', "the host ends elsewhere");
+        require(server.port != 0, "port 0");
+        check_host(&server, text, count);
+        require(system_address(server.host, server.length, bracket, address) == server.address_length,
+                "the system takes it for another kind of address");
+        require(memcmp(address, server.address, server.address_length) == 0, "the system reads another address");
+        behind += (size_t)bracket;
+        require(text[behind] == '\0' ? server.port == 143 : strtoul(text + behind + 1, 0, 10) == server.port,
+                "another port");
+    }
+    free(text);
+}
+
+/* ---- names of mailboxes ---- */
+
+/* A name as it goes on the wire. */
+static size_t encode(const char *name, char *out)
+{
+    imapconnect_utf7 state = {0, 0, 0};
+    size_t used = 0;
+    uint32_t c;
+    while ((c = imc_names_character(&name)) != 0)
+        used += imc_names_encode(&state, c, out + used);
+    return used + imc_names_unshift(&state, out + used);
+}
+
+static size_t decode(const char *text, size_t count, char *out)
+{
+    char *exact = exactly(text, count);
+    size_t used = imc_names_decode(exact, count, out);
+    free(exact);
+    return used;
+}
+
+/* Every text: is it UTF-8? And if so: there and back. */
+static void try_utf8(const char *bytes, size_t size)
+{
+    static char wire[6 * MOST + 16], wanted[6 * MOST + 16];
+    char *text = as_string(bytes, size), *back;
+    size_t count = strlen(text), used;
+    int valid = slow_utf8_is_valid((unsigned char *)text, count);
+    require(imc_names_is_utf8(text) == valid, "UTF-8, or not?");
+    if (valid) {
+        used = encode(text, wire);
+        require(used == slow_utf7_encode((unsigned char *)text, count, wanted) && memcmp(wire, wanted, used) == 0,
+                "another modified UTF-7");
+        back = (char *)malloc(used + used / 8 + 4);
+        if (back == 0)
+            abort();
+        if (imc_commands_is_line(text, count)) /* the others cannot be sent */
+            require(decode(wire, used, back) == count && memcmp(back, text, count) == 0,
+                    "decode(encode(name)) is another name");
+        free(back);
+    }
+    free(text);
+}
+
+/* Modified UTF-7 as far as it can be understood at all, for what is refused: UTF-8 comes out, or -1. */
+static long lenient_decode(const char *text, size_t count, unsigned char *out)
+{
+    static unsigned char units[MOST];
+    size_t at = 0, used = 0, bits, i;
+    while (at < count) {
+        if (text[at] != '&') {
+            out[used++] = (unsigned char)text[at++];
+            continue;
+        }
+        memset(units, 0, sizeof units);
+        for (at++, bits = 0; at < count && text[at] != '-'; at++, bits += 6) {
+            int value = slow_base64_value(text[at] == ',' ? '/' : text[at]);
+            if (value < 0 || text[at] == '/')
+                return -1;
+            for (i = 0; i < 6; i++)
+                units[(bits + i) / 8] |= (unsigned char)((unsigned)(value >> (5 - i) & 1) << (7 - (bits + i) % 8));
+        }
+        if (at++ == count)
+            return -1;
+        if (bits == 0)
+            out[used++] = '&';
+        for (i = 0; i + 16 <= bits; i += 16) {
+            uint32_t c = (uint32_t)units[i / 8] << 8 | units[i / 8 + 1];
+            if (c >= 0xd800 && c < 0xdc00 && i + 32 <= bits) {
+                i += 16;
+                c = 0x10000 + ((c - 0xd800) << 10) + (((uint32_t)units[i / 8] << 8 | units[i / 8 + 1]) - 0xdc00);
+            }
+            if (c == 0 || c > 0x10ffff)
+                return -1;
+            used += imc_names_put((char *)out + used, c);
+        }
+    }
+    return (long)used;
+}
+
+/* Every text: what decodes, encodes to itself; what is refused is not what any name encodes to. */
+static void try_utf7(const char *text, size_t count)
+{
+    static unsigned char name[2 * MOST];
+    static char again[12 * MOST + 16];
+    char *out = (char *)malloc(count + count / 8 + 4);
+    size_t used;
+    long size;
+    if (out == 0)
+        abort();
+    used = decode(text, count, out);
+    require(used <= count + count / 8, "a decoded name is longer than it may be");
+    if (used != 0) {
+        require(slow_utf8_is_valid((unsigned char *)out, used), "a decoded name is not UTF-8");
+        require(imc_commands_is_line(out, used) && memchr(out, '\0', used) == 0, "a decoded name cannot be sent");
+        require(slow_utf7_encode((unsigned char *)out, used, again) == count && memcmp(again, text, count) == 0,
+                "encode(decode(name)) is another name");
+    } else if (count != 0 && (size = lenient_decode(text, count, name)) > 0 &&
+               slow_utf8_is_valid(name, (size_t)size) && imc_commands_is_line((char *)name, (size_t)size)) {
+        require(slow_utf7_encode(name, (size_t)size, again) != count || memcmp(again, text, count) != 0,
+                "canonical modified UTF-7 is refused");
+    }
+    free(out);
+}
+
+/* The same in its place, as LIST does it: what comes out is what was decoded elsewhere, or the name as it came. */
+static void try_in_place(const char *text, size_t count)
+{
+    static char wanted[2 * MOST];
+    imapconnect_engine *engine = (imapconnect_engine *)calloc(1, sizeof *engine);
+    imapconnect_row *row;
+    size_t size, got, base;
+    char *name;
+    uint8_t raw = 7;
+    if (engine == 0 || count == 0)
+        abort();
+    engine->utf8 = text[0] & 1;
+    base = (uint8_t)text[0] / 2;
+    text++;
+    count--;
+    row = &engine->writer.out.in.row;
+    row->base = (uint16_t)base;
+    size = sizeof engine->writer.out.in.text - base;
+    name = engine->writer.out.in.text + base;
+    row->length = (uint16_t)(count < size ? count : size);
+    row->cut = count > size;
+    memcpy(name, text, row->length);
+    got = imc_list_decode(engine, &raw);
+    size = engine->utf8 ? 0 : decode(text, count, wanted);
+    if (engine->error == 0) {
+        require(memchr(text, '\0', count) == 0, "a name is cut short at its NUL");
+        require(name[got] == '\0' && strlen(name) == got, "the name has another length");
+        if (raw)
+            require(size == 0 && got == count + 1 && (uint8_t)name[0] == 0xff && memcmp(name + 1, text, count) == 0,
+                    "a raw name is not what came");
+        else if (engine->utf8)
+            require(got == count && memcmp(name, text, count) == 0 &&
+                        slow_utf8_is_valid((const unsigned char *)text, count),
+                    "with UTF8=ACCEPT another name");
+        else
+            require(got == size && memcmp(name, wanted, size) == 0, "a name is decoded in another way in its place");
+    } else if (engine->error != 0) {
+        require(count >= 280 - base || memchr(text, '\0', count) != 0, "a short name is too long");
+    }
+    free(engine);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static void (*const trials[])(const char *, size_t) = {try_base64, try_cram, try_server,
+                                                           try_utf8,   try_utf7, try_in_place};
+    size_t trial = size == 0 ? 0 : (uint8_t)(data[0] - 'A') % (sizeof trials / sizeof trials[0]);
+    if (size == 0 || size > MOST || (trial == 5 && size < 2))
+        return 0;
+    trials[trial]((const char *)data + 1, size - 1);
+    return 0;
+}
