@@ -6751,6 +6751,8 @@ static void imc_idle_take(imapconnect_engine *engine, int what, const imc_slice 
     engine->heard = 1;
     if (engine->taker.news == 0 || engine->taker.news(engine->user, news, engine->reader.number) != 0)
         engine->enough = 1;
+    if (engine->enough && engine->state == IMC_IDLE && engine->reader.tag[0] == '\0')
+        imc_engine_finish(engine, 1); /* only we wait: it ends with this line, whatever else has come */
 }
 
 /* How long the next round is, of what is left. */
