@@ -234,7 +234,8 @@ static int source(void *user, void *bytes, size_t count)
     upload *u = (upload *)user;
     size_t size = count, i;
     fuzz_require(u->run, count > 0, "a source is asked for nothing");
-    if (u->run->way->chunk != FUZZ_WHOLE && u->stops == 0) /* the pieces decide what has left when it stops */
+    if (u->run->way->chunk != FUZZ_WHOLE && u->stops == 0 &&
+        !u->run->script->early) /* or the pieces decide what leaves */
         size = 1 + fuzz_random(u->run) % count;
     if (u->stops != 0 && size > u->stops - u->given)
         size = u->stops - u->given;
