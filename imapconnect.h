@@ -6079,6 +6079,8 @@ static void imc_namespace_prefix(imapconnect_engine *engine)
 static void imc_namespace_separator(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
+    if (row->base == 0)
+        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE); /* a list stood where the prefix should */
     row->is.space.separator = imc_list_separator(engine);
     row->base = 0;
     row->is.space.prefix = imc_rows_text(engine);

@@ -145,18 +145,18 @@ static void check_name(fuzz_run *run, const char *name)
     fuzz_add(&run->outcome, "\n", 1);
 }
 
-/* The row as the model tells it: with its name as it was on the wire. */
-static void tell_mailbox(fuzz_run *run, const imapconnect_mailbox *row)
+/* A name as it was on the wire. */
+static void tell_name(fuzz_run *run, const char *name)
 {
     char wire[4096];
-    const char *name = row->raw ? row->name + 1 : row->name;
     size_t count = strlen(name);
-    if (!row->raw && !run->session->engine.utf8) {
+    if ((uint8_t)name[0] == 0xff) {
+        name++;
+        count--;
+    } else if (!run->session->engine.utf8) {
         count = slow_utf7_encode((const unsigned char *)name, count, wire);
         name = wire;
     }
-    fuzz_say(&run->told, "mailbox %d %d %d %d %d %d ", row->separator, row->has_children, row->no_inferiors,
-             row->no_select, row->marked, row->unmarked);
     fuzz_add(&run->told, name, count);
     fuzz_add(&run->told, "\n", 1);
 }
@@ -167,7 +167,9 @@ static int on_mailbox(void *user, const imapconnect_mailbox *row)
     fuzz_say(&run->outcome, "mailbox %d %d %d %d %d %d %d\n", row->separator, row->has_children, row->no_inferiors,
              row->no_select, row->marked, row->unmarked, row->raw);
     check_name(run, row->name);
-    tell_mailbox(run, row);
+    fuzz_say(&run->told, "mailbox %d %d %d %d %d %d ", row->separator, row->has_children, row->no_inferiors,
+             row->no_select, row->marked, row->unmarked);
+    tell_name(run, row->name);
     fuzz_require(run, row->raw == ((uint8_t)row->name[0] == 0xff), "raw, or not raw");
     fuzz_require(run, row->has_children >= -1 && row->has_children <= 1, "a column with three states has four");
     fuzz_require(run, row->no_inferiors <= 1 && row->no_select <= 1 && row->marked <= 1 && row->unmarked <= 1,
@@ -180,6 +182,8 @@ static int on_namespace(void *user, const imapconnect_namespace *row)
     fuzz_run *run = (fuzz_run *)user;
     fuzz_say(&run->outcome, "namespace %d %d\n", row->separator, row->kind);
     check_name(run, row->prefix);
+    fuzz_say(&run->told, "namespace %d %d ", row->separator, row->kind);
+    tell_name(run, row->prefix);
     fuzz_require(run, row->kind <= 2, "a namespace of a fourth kind");
     return took_row(run);
 }
@@ -309,7 +313,10 @@ static void check_model(fuzz_run *run, const model_request *wanted)
     size_t end = run->read - (size_t)(session->in_end - session->in_at);
     if (run->script->early || run->asked == 0 || run->stream.bytes[run->asked - 1] != '\n')
         return;
-    model_read(&m, wanted, run->stream.bytes, run->asked, end);
+    if (strcmp(wanted->reads, "SELECT") == 0 || strcmp(wanted->reads, "STATUS") == 0)
+        model_read_numbers(&m, wanted->reads[1] == 'T', run->stream.bytes, run->asked, end);
+    else
+        model_read(&m, wanted, run->stream.bytes, run->asked, end);
     if (m.unsure || (m.rows.count == run->told.count &&
                      (m.rows.count == 0 || memcmp(m.rows.bytes, run->told.bytes, m.rows.count) == 0)))
         return;
@@ -325,7 +332,7 @@ static void check_rows(fuzz_run *run, const request *r, int result)
     if (strchr("efg", r->which) != 0)
         check_message(run, result);
     fuzz_add(&run->outcome, run->told.bytes, run->told.count);
-    if (result != 0 || strchr("abcdefgh", r->which) == 0)
+    if (result != 0 || strchr("abcdefghijkl", r->which) == 0)
         return;
     if (r->which <= 'b')
         wanted.reads = r->which == 'a' ? "LIST" : "LSUB";
@@ -333,6 +340,10 @@ static void check_rows(fuzz_run *run, const request *r, int result)
         wanted.reads = strcmp(run->parser.verb, "NOOP") == 0 ? "nothing" : "FETCH"; /* an empty mailbox */
     else if (r->which <= 'g')
         wanted.reads = "BODY";
+    else if (r->which == 'l')
+        wanted.reads = "NAMESPACE";
+    else if (r->which != 'h')
+        wanted.reads = r->which == 'i' ? "STATUS" : "SELECT";
     wanted.by_uid = r->which == 'd';
     if (r->which == 'c' || r->which == 'd') {
         wanted.first = ranges[r->how % RANGES][0] != 0 ? ranges[r->how % RANGES][0] : 1;
@@ -430,8 +441,9 @@ static int call_select(fuzz_run *run, const request *r, imapconnect_list *list)
         check_untouched(run, &s, sizeof s);
         return result;
     }
-    fuzz_say(&run->outcome, "selected %u %u %u %u %u %d\n", (unsigned)s.messages, (unsigned)s.recent,
-             (unsigned)s.uidnext, (unsigned)s.uidvalidity, (unsigned)s.unseen, s.read_only);
+    fuzz_say(&run->told, "%u %u %u %u %u\n", (unsigned)s.messages, (unsigned)s.recent, (unsigned)s.uidnext,
+             (unsigned)s.uidvalidity, (unsigned)s.unseen);
+    fuzz_say(&run->outcome, "read-only %d\n", s.read_only);
     say_flags(&run->outcome, &s.flags);
     say_flags(&run->outcome, &s.permanent_flags);
     fuzz_require(run, s.read_only <= 1, "read-only is neither 0 nor 1");
@@ -448,8 +460,8 @@ static int call_status(fuzz_run *run, const request *r, imapconnect_list *list)
     if (result < 0)
         check_untouched(run, &s, sizeof s);
     else
-        fuzz_say(&run->outcome, "status %u %u %u %u %u\n", (unsigned)s.messages, (unsigned)s.recent,
-                 (unsigned)s.uidnext, (unsigned)s.uidvalidity, (unsigned)s.unseen);
+        fuzz_say(&run->told, "%u %u %u %u %u\n", (unsigned)s.messages, (unsigned)s.recent, (unsigned)s.uidnext,
+                 (unsigned)s.uidvalidity, (unsigned)s.unseen);
     return result;
 }
 

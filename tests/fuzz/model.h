@@ -235,6 +235,28 @@ static void model_mailbox(model *m)
     fuzz_add(&m->rows, "\n", 1);
 }
 
+/* Three times NIL, or `((prefix separator ...) ...)`. */
+static void model_namespaces(model *m)
+{
+    size_t token = 2, row, kind;
+    for (kind = 0; kind < 3 && token < m->count; kind++, token = model_behind(m, token)) {
+        size_t end = model_behind(m, token);
+        if (m->tokens[token].kind != '(')
+            continue;
+        for (row = token + 1; row + 3 < end; row = model_behind(m, row)) {
+            const model_token *prefix = &m->tokens[row + 1], *separator = prefix + 1;
+            if (prefix->kind == '(' || prefix->kind == ')') {
+                fuzz_say(&m->rows, "a row without its name\n");
+                return;
+            }
+            fuzz_say(&m->rows, "namespace %d %d ", separator->kind == 's' ? m->bytes.bytes[separator->at] : 0,
+                     (int)kind);
+            fuzz_add(&m->rows, m->bytes.bytes + prefix->at, prefix->count);
+            fuzz_add(&m->rows, "\n", 1);
+        }
+    }
+}
+
 static void model_flags(model *m, size_t token)
 {
     static const char *const names[] = {"\\Answered", "\\Deleted", "\\Draft", "\\Flagged",
@@ -299,6 +321,56 @@ static void model_search(model *m)
             fuzz_say(&m->rows, "uid %lu\n", model_number(m, token));
 }
 
+/* `* STATUS name (word number ...)`: what is said twice counts as it was said last. */
+static void model_status(model *m, uint32_t *numbers)
+{
+    static const char *const words[] = {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN"};
+    size_t token, i;
+    for (token = model_behind(m, 2) + 1; token + 1 < m->count; token = model_behind(m, token + 1))
+        for (i = 0; i < 5; i++)
+            if (model_is(m, token, words[i]) && m->tokens[token + 1].kind == 'a')
+                numbers[i] = (uint32_t)model_number(m, token + 1);
+}
+
+/* What SELECT says in numbers: `* 5 EXISTS`, and `* OK [UIDNEXT 7]`. */
+static void model_select(model *m, const char *bytes, size_t at, size_t end, uint32_t *numbers)
+{
+    static const char *const words[] = {"* OK [UIDNEXT ", "* OK [UIDVALIDITY ", "* OK [UNSEEN "};
+    size_t i, digits;
+    if (model_is(m, 2, "EXISTS"))
+        numbers[0] = (uint32_t)model_number(m, 1);
+    if (model_is(m, 2, "RECENT"))
+        numbers[1] = (uint32_t)model_number(m, 1);
+    m->unsure |= model_is(m, 2, "EXPUNGE");
+    for (i = 0; i < 3; i++) {
+        const char *number = bytes + at + strlen(words[i]);
+        if (!fuzz_begins(bytes + at, end - at, words[i]))
+            continue;
+        for (digits = 0; number[digits] >= '0' && number[digits] <= '9';)
+            digits++;
+        if (number[digits] == ']' && digits > 0 && digits <= 10 && strtoull(number, 0, 10) <= 0xffffffff)
+            numbers[2 + i] = (uint32_t)strtoull(number, 0, 10);
+    }
+}
+
+/* What STATUS or SELECT brings. */
+static void model_read_numbers(model *m, int status, const char *bytes, size_t at, size_t end)
+{
+    uint32_t numbers[5] = {0, 0, 0, 0, 0};
+    m->rows.count = 0;
+    m->unsure = 0;
+    while (at < end && !m->unsure) {
+        size_t next = model_line(m, bytes, at, end);
+        if (!status)
+            model_select(m, bytes, at, next < end ? next : end, numbers);
+        else if (m->count > 2 && model_is(m, 0, "*") && model_is(m, 1, "STATUS"))
+            model_status(m, numbers);
+        at = next;
+    }
+    fuzz_say(&m->rows, "%u %u %u %u %u\n", (unsigned)numbers[0], (unsigned)numbers[1], (unsigned)numbers[2],
+             (unsigned)numbers[3], (unsigned)numbers[4]);
+}
+
 /* What a call brings, from its reply: the lines from `at` to `end`. */
 static void model_read(model *m, const model_request *r, const char *bytes, size_t at, size_t end)
 {
@@ -317,6 +389,8 @@ static void model_read(model *m, const model_request *r, const char *bytes, size
             model_body(m);
         else if (strcmp(r->reads, "SEARCH") == 0)
             model_search(m);
+        else if (strcmp(r->reads, "NAMESPACE") == 0)
+            model_namespaces(m);
         else
             model_mailbox(m);
     }
