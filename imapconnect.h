@@ -64,7 +64,7 @@
       IMAPCONNECT_STATIC          * all functions are static, and private to the file
       IMAPCONNECT_API             * what stands before each function instead of `extern`
       IMAPCONNECT_CONFIG_H        * a header of yours with these options, included first
-      IMAPCONNECT_READ_SIZE       * the read buffer in the session, 440 bytes; 16384 is faster for messages
+      IMAPCONNECT_READ_SIZE       * the read buffer in the session, 368 bytes; 16384 is faster for messages
       IMAPCONNECT_WRITE_SIZE      * the write buffer in the session, 512 bytes; a name in a row of LIST must fit
       IMAPCONNECT_LOG_SIZE        * the log line in the session, 64 bytes
       IMAPCONNECT_NO_TLS            no wolfSSL at all: `secure` must be 0, and there is no CRAM-MD5 either
@@ -76,6 +76,8 @@
       IMAPCONNECT_NO_SEARCH       * no SEARCH
       IMAPCONNECT_NO_APPEND       * no APPEND
       IMAPCONNECT_NO_IDLE         * no waiting for news
+      IMAPCONNECT_NO_SASL         * config.auth is 0: CRAM-MD5 and LOGIN, in the documented order, and nothing else
+      IMAPCONNECT_NO_SCRAM        * the other mechanisms, but not SCRAM, which is the largest of them
       IMAPCONNECT_WIPE(p, n)        overwrites memory so that the compiler cannot leave it out
 
    Security. `secure` 1 and 2 send nothing secret before TLS is up; 2 never goes on in clear text, whatever
@@ -85,6 +87,10 @@
    against the system's clock: a device must set it first. With `secure` 0 LOGIN sends the password readable
    for everyone on the way, where the server allows it, as the document says: set config.refuse_cleartext and
    it does not. CRAM-MD5 hides the password only from those who do not guess: it is no substitute for TLS.
+
+   Logging in. The documented order is CRAM-MD5, then LOGIN. Most of today's providers want something else: set
+   config.auth to IMAPCONNECT_AUTH_STRONGEST, or to the mechanisms that you want. With OAUTHBEARER and XOAUTH2 the
+   password is the access token. After an error imapconnect_reason() says what the server gave as its reason.
 
    Commands. Each has a function, from imapconnect_select_mailbox() to imapconnect_idle(), which takes and gives
    numbers, names and rows; imapconnect_command() sends anything else. Rows come one by one and messages piece by
@@ -109,7 +115,7 @@
    every later call returns that same error and sends nothing, until imapconnect_disconnect() or
    imapconnect_close().
 
-   Limits. User name and password 255 bytes each, host 253; before the login 128 KB and 1,024 lines a reply; the
+   Limits. User name and password 255 bytes each, a token 16 KB, host 253; before the login 128 KB and 1,024 lines a reply; the
    name of a mailbox in a row of LIST some 380 bytes.
    No session resumption, no proxy, no Winsock yet. IMAP4rev1 only. */
 
@@ -126,6 +132,10 @@
 #include <stdint.h>
 
 #define IMAPCONNECT_VERSION "0.1.0"
+
+#if defined(IMAPCONNECT_NO_SASL) && !defined(IMAPCONNECT_NO_SCRAM)
+#define IMAPCONNECT_NO_SCRAM
+#endif
 
 #ifdef IMAPCONNECT_NO_COMMANDS
 #undef IMAPCONNECT_NO_MAILBOXES
@@ -154,7 +164,7 @@
    files disagree, imapconnect_init() returns IMAPCONNECT_E_LAYOUT and nothing is opened. */
 
 #ifndef IMAPCONNECT_READ_SIZE
-#define IMAPCONNECT_READ_SIZE 440 /* bytes read at a time, 64 to 65535 */
+#define IMAPCONNECT_READ_SIZE 368 /* bytes read at a time, 64 to 65535 */
 #endif
 #ifndef IMAPCONNECT_LOG_SIZE
 #define IMAPCONNECT_LOG_SIZE 64 /* a log line longer than this comes in pieces, 16 to 255 */
@@ -162,12 +172,13 @@
 #ifndef IMAPCONNECT_WRITE_SIZE
 #define IMAPCONNECT_WRITE_SIZE 512 /* the transmit buffer; also holds a challenge, or a row, 512 to 65535 */
 #endif
-#define IMAPCONNECT_MAX_ARGUMENT 255 /* bytes of a user name or a password */
-#define IMAPCONNECT_MAX_HOST     253 /* bytes of a host name, RFC 1035 section 2.3.4 */
-#define IMAPCONNECT_TEXT_SIZE    80  /* what is kept of the text of the server's last answer */
-#define IMAPCONNECT_CODE_SIZE    32  /* what is kept of its response code */
-#define IMAPCONNECT_WORD_SIZE    24  /* the longest atom that means something to the client */
-#define IMAPCONNECT_TAG_SIZE     12  /* "a4294967295" */
+#define IMAPCONNECT_MAX_ARGUMENT 255   /* bytes of a user name or a password */
+#define IMAPCONNECT_MAX_TOKEN    16384 /* bytes of a token, where config.auth names no other mechanisms */
+#define IMAPCONNECT_MAX_HOST     253   /* bytes of a host name, RFC 1035 section 2.3.4 */
+#define IMAPCONNECT_TEXT_SIZE    80    /* what is kept of the text of the server's last answer */
+#define IMAPCONNECT_CODE_SIZE    32    /* what is kept of its response code */
+#define IMAPCONNECT_WORD_SIZE    24    /* the longest atom that means something to the client */
+#define IMAPCONNECT_TAG_SIZE     12    /* "a4294967295" */
 
 #ifdef __cplusplus
 extern "C" {
@@ -286,7 +297,13 @@ extern "C" {
     X(IMAPCONNECT_E_NO_TLS, -1422, 1, "this build has no TLS: `secure` must be 0")                               \
     X(IMAPCONNECT_E_LAYOUT, -1423, 0, "this file and the implementation were compiled with other limits")        \
     X(IMAPCONNECT_E_NO_MESSAGE, -1424, 0, "there is no message with this UID")                                   \
-    X(IMAPCONNECT_E_READ_ONLY, -1425, 0, "the mailbox is open to read only")
+    X(IMAPCONNECT_E_READ_ONLY, -1425, 0, "the mailbox is open to read only")                                     \
+    X(IMAPCONNECT_E_AUTHENTICATE, -1430, 1, "the server did not answer AUTHENTICATE as it should")               \
+    X(IMAPCONNECT_E_NO_MECHANISM, -1431, 1, "the server offers none of the mechanisms in config.auth")           \
+    X(IMAPCONNECT_E_SCRAM, -1432, 1, "the server does not know the password, or somebody is tampering")          \
+    X(IMAPCONNECT_E_SCRAM_ITERATIONS, -1433, 1, "the server wants too few or too many iterations of SCRAM")      \
+    X(IMAPCONNECT_E_TOKEN, -1434, 1, "the token has expired or is not valid: get a new one")                     \
+    X(IMAPCONNECT_E_RANDOM, -1435, 1, "wolfSSL has no random numbers")
 
 enum imapconnect_code {
 #define IMAPCONNECT_CODE_VALUE(name, number, fatal, text) name = number,
@@ -506,11 +523,27 @@ typedef struct imapconnect_mailboxes {
 #define IMAPCONNECT_PEM 1 /* config.ca_format; the numbers are wolfSSL's */
 #define IMAPCONNECT_DER 2
 
-#define IMAPCONNECT_AUTH_AUTO 0 /* config.auth: the documented order, CRAM-MD5 and then LOGIN */
+/* config.auth: 0, or the mechanisms that may be tried, as a sum. Of those that the server offers, the first in this
+   order goes first; after a NO the next one, each once and three at the most, since servers count and lock. */
+#define IMAPCONNECT_AUTH_AUTO               0     /* the documented order, CRAM-MD5 and then LOGIN */
+#define IMAPCONNECT_AUTH_EXTERNAL           0x001 /* a certificate of yours; RFC 4422 appendix A */
+#define IMAPCONNECT_AUTH_OAUTHBEARER        0x002 /* the password is an access token; RFC 7628 */
+#define IMAPCONNECT_AUTH_XOAUTH2            0x004 /* the same, as Google and Microsoft want it */
+#define IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS 0x008 /* bound to the TLS connection; RFC 7677, RFC 9266 */
+#define IMAPCONNECT_AUTH_SCRAM_SHA_256      0x010 /* RFC 7677 */
+#define IMAPCONNECT_AUTH_SCRAM_SHA_1        0x020 /* RFC 5802 */
+#define IMAPCONNECT_AUTH_CRAM_MD5           0x040 /* RFC 2195 */
+#define IMAPCONNECT_AUTH_PLAIN              0x080 /* RFC 4616 */
+#define IMAPCONNECT_AUTH_LOGIN              0x100 /* the LOGIN command; RFC 3501 section 6.2.3 */
+#define IMAPCONNECT_AUTH_STRONGEST          0x1f8 /* all that take a password */
+/* Those that show the password or a token to who reads the line, EXTERNAL, PLAIN, LOGIN and the tokens, are used inside
+   TLS alone, unless this is added, too. */
+#define IMAPCONNECT_AUTH_IN_CLEAR 0x1000
 
 struct WOLFSSL_CTX; /* wolfSSL's, of which this part needs the names alone */
 struct WOLFSSL;
 struct addrinfo;
+struct imapconnect_tls; /* below */
 
 /* Zero is a default that works for every member. imapconnect_init() copies the structure, not what its
    pointers point to: that must outlive the session. */
@@ -555,8 +588,11 @@ typedef struct imapconnect_config {
     /* 1: with `secure` 0 no LOGIN command is sent, not even where CRAM-MD5 failed (IMAPCONNECT_E_CLEARTEXT).
      */
     int refuse_cleartext;
-    /* IMAPCONNECT_AUTH_AUTO. */
+    /* IMAPCONNECT_AUTH_AUTO, or a sum of the others. */
     int auth;
+    /* The most iterations of SCRAM that the server may want, 4,096 of them taking a second on a slow device; 0: 600,000.
+     */
+    uint32_t scram_iterations;
     /* Milliseconds after which IDLE is renewed; 0: 480,000, since some servers hang up after nine minutes. */
     uint32_t idle_renew;
     /* Milliseconds between two NOOPs where the server has no IDLE; 0: 60,000. */
@@ -569,6 +605,12 @@ IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config);
 
    Everything that a connection needs, in the caller's memory. The members are private; they stand here so that
    the compiler knows the size. Nothing is allocated beside it, but for what wolfSSL takes. */
+
+#ifndef IMAPCONNECT_NO_SASL
+typedef uint32_t imapconnect_capabilities; /* a bit each */
+#else
+typedef uint16_t imapconnect_capabilities;
+#endif
 
 typedef struct imapconnect_lexer { /* room >>lexer: where in a line we are */
     uint32_t number;               /* of a literal: the digits so far, then the bytes still to come */
@@ -583,24 +625,25 @@ typedef struct imapconnect_lexer { /* room >>lexer: where in a line we are */
     char word[IMAPCONNECT_WORD_SIZE];
 } imapconnect_lexer;
 
-typedef struct imapconnect_reader { /* room >>responses: what the line has said so far */
-    uint8_t position;               /* which word of the line comes next */
-    uint8_t tagged;                 /* the line began with our tag */
-    uint8_t saw;                    /* the event that the line is going to be */
-    uint8_t text_position;          /* before, in or behind the response code */
-    uint8_t answer;                 /* the last status: its row in the table of keywords, from 1 */
-    uint8_t code_length;            /* in use of `code` */
-    uint8_t text_length;            /* in use of `text` */
-    uint8_t early;                  /* the line began before the command had left: it answers nothing */
-    uint8_t collects;               /* the values of this line are read */
-    uint8_t wants_base64;           /* a continuation's text is a challenge, decoded into the transmit buffer */
-    uint8_t base64_count;           /* characters of the group of four */
-    uint8_t base64_padding;         /* of them '=' */
-    uint8_t base64_bad;             /* not strict base64, or too long: IMC_BASE64_... */
-    uint16_t challenge;             /* bytes decoded */
-    uint16_t found;                 /* capability atoms, or permanent flags, of this line so far */
-    uint16_t listed;                /* the same once the list is known to be whole */
-    uint32_t number;                /* in front of the response's name; of base64, the bits of the group */
+typedef struct imapconnect_reader {  /* room >>responses: what the line has said so far */
+    uint8_t position;                /* which word of the line comes next */
+    uint8_t tagged;                  /* the line began with our tag */
+    uint8_t saw;                     /* the event that the line is going to be */
+    uint8_t text_position;           /* before, in or behind the response code */
+    uint8_t answer;                  /* the last status: its row in the table of keywords, from 1 */
+    uint8_t code_length;             /* in use of `code` */
+    uint8_t text_length;             /* in use of `text` */
+    uint8_t early;                   /* the line began before the command had left: it answers nothing */
+    uint8_t collects;                /* the values of this line are read */
+    uint8_t wants_base64;            /* a continuation's text is a challenge, decoded into the transmit buffer */
+    uint8_t base64_count;            /* characters of the group of four */
+    uint8_t base64_padding;          /* of them '=' */
+    uint8_t base64_bad;              /* not strict base64, or too long: IMC_BASE64_... */
+    uint8_t explained;               /* `text` is the reason why a token was refused, and stays */
+    uint16_t challenge;              /* bytes decoded */
+    imapconnect_capabilities found;  /* capability atoms, or permanent flags, of this line so far */
+    imapconnect_capabilities listed; /* the same once the list is known to be whole */
+    uint32_t number;                 /* in front of the response's name; of base64, the bits of the group */
     imapconnect_lexer lexer;
     char tag[IMAPCONNECT_TAG_SIZE]; /* of the command outstanding, "" for none */
     char code[IMAPCONNECT_CODE_SIZE];
@@ -631,8 +674,27 @@ typedef struct imapconnect_row { /* room >>rows: a row of a listing, while it ar
     uint16_t length;  /* ... and how long it is so far */
 } imapconnect_row;
 
-typedef union imapconnect_buffer { /* what leaves, and once it has left, the row that comes back */
+typedef struct imapconnect_payload { /* room >>sasl: what a mechanism says first, and how far it is written */
+    const char *format;              /* what is not written yet */
+    const char *text;                /* the same of the present text */
+    const char *escape;              /* the same of an escaped character */
+    uint8_t escapes;                 /* "," and "=" of this text are escaped */
+} imapconnect_payload;
+
+typedef struct imapconnect_scram { /* room >>sasl: the key, while it is derived */
+    uint8_t last[32];              /* the latest HMAC ... */
+    uint8_t sum[32];               /* ... and the exclusive or of all */
+    uint32_t left;                 /* iterations */
+} imapconnect_scram;
+
+typedef union imapconnect_buffer { /* what leaves, and once it has left, what comes back: a challenge, or a row */
     char bytes[IMAPCONNECT_WRITE_SIZE];
+#ifndef IMAPCONNECT_NO_SCRAM
+    struct {
+        char message[IMAPCONNECT_WRITE_SIZE - sizeof(imapconnect_scram)];
+        imapconnect_scram scram;
+    } challenge;
+#endif
     struct {
         imapconnect_row row;
         char text[IMAPCONNECT_WRITE_SIZE - sizeof(imapconnect_row)];
@@ -662,6 +724,9 @@ typedef struct imapconnect_writer { /* room >>commands: a line and its arguments
     uint32_t number[3];
     size_t offset;    /* in the present argument */
     uint32_t counter; /* of tags */
+#ifndef IMAPCONNECT_NO_SASL
+    imapconnect_payload payload;
+#endif
     imapconnect_buffer out;
 } imapconnect_writer;
 
@@ -684,7 +749,8 @@ typedef struct imapconnect_engine { /* room >>engine: the protocol, without any 
     uint8_t preauth;
     uint8_t mechanism; /* the row to try next */
     uint8_t entered;   /* the row that logged in, from 1 */
-    uint8_t exchange;  /* of AUTHENTICATE: nothing sent yet, answered, given up */
+    uint8_t exchange;  /* of AUTHENTICATE: nothing sent yet, answered, given up, ... */
+    uint8_t tries;     /* mechanisms tried */
     uint8_t step;      /* changes when a new time limit begins */
     uint8_t progress;  /* bytes moved that extend the time limit */
     uint8_t asked;     /* the capabilities are those after the login */
@@ -694,15 +760,15 @@ typedef struct imapconnect_engine { /* room >>engine: the protocol, without any 
     uint8_t enough;    /* ... and nobody waits for more */
     uint8_t log_direction;
     uint8_t log_used;
-    int16_t error;                     /* the first fatal one */
-    int16_t result;                    /* of the call, once `done` */
-    int16_t login_error;               /* of the last step of authentication */
-    uint16_t capabilities;             /* of the newest valid list */
-    uint16_t offered;                  /* a list that came during a login, valid if that succeeds */
-    uint16_t reply_lines;              /* the same; before login alone */
-    uint32_t reply_bytes;              /* since the last command was sent */
-    uint32_t exists;                   /* messages in the open mailbox */
-    const struct imc_command *command; /* the one outstanding, once logged in */
+    int16_t error;                         /* the first fatal one */
+    int16_t result;                        /* of the call, once `done` */
+    int16_t login_error;                   /* of the last step of authentication */
+    imapconnect_capabilities capabilities; /* of the newest valid list */
+    imapconnect_capabilities offered;      /* a list that came during a login, valid if that succeeds */
+    uint16_t reply_lines;                  /* the same; before login alone */
+    uint32_t reply_bytes;                  /* since the last command was sent */
+    uint32_t exists;                       /* messages in the open mailbox */
+    const struct imc_command *command;     /* the one outstanding, once logged in */
     const imapconnect_config *config;
     imapconnect_list *list;
     imapconnect_log on_log;
@@ -710,6 +776,11 @@ typedef struct imapconnect_engine { /* room >>engine: the protocol, without any 
     void *user;              /* its parameter; or where the outputs go */
     imapconnect_reader reader;
     imapconnect_writer writer;
+#ifndef IMAPCONNECT_NO_SCRAM
+    int (*bind)(const struct imapconnect_tls *tls, uint8_t *bytes); /* what SCRAM is bound to; 0: to nothing */
+    const struct imapconnect_tls *tls;
+    char scram[32]; /* the client's nonce, and from the client's proof on the signature that the server must give */
+#endif
     char log[IMAPCONNECT_LOG_SIZE];
 } imapconnect_engine;
 
@@ -790,13 +861,13 @@ IMAPCONNECT_API int imapconnect_init_sized(imapconnect_session *session, const i
                                            size_t size, size_t read_size);
 
 /* The documented IMAPConnect: opens a connection, secures it, checks for IMAP4rev1, and logs in with CRAM-MD5 or,
-   where the server does not offer it or it fails, with LOGIN.
+   where the server does not offer it or it fails, with LOGIN; with config.auth by other mechanisms.
 
    session     initialised and not open
    server      "host", "host:port", an IPv4 address, "[IPv6]:port", or an IPv6 address; the port is 143, or 993
                with IMAPCONNECT_TLS, when none is given
    username    up to 255 bytes of any kind but CR, LF and NUL; may be empty
-   password    the same
+   password    the same; with IMAPCONNECT_AUTH_OAUTHBEARER or _XOAUTH2 and no other mechanism a token, up to 16 KB
    on_log      called with each line of the protocol; 0 for none. It stays in use until the session is closed
    responses   filled with what the server sent meanwhile; with IMAPCONNECT_STARTTLS only with what came inside
                TLS; 0 if you do not care
@@ -1090,7 +1161,7 @@ IMAPCONNECT_API int imapconnect_is_open(const imapconnect_session *session);
    written it. */
 IMAPCONNECT_API int imapconnect_is_encrypted(const imapconnect_session *session);
 
-/* Which way in was taken: "CRAM-MD5", "LOGIN", "PREAUTH", or "" before that. Static. */
+/* Which way in was taken: "CRAM-MD5", "LOGIN", "SCRAM-SHA-256", ..., "PREAUTH", or "" before that. Static. */
 IMAPCONNECT_API const char *imapconnect_mechanism(const imapconnect_session *session);
 
 /* What the last answer was: "OK", "NO", "BAD", "BYE", "PREAUTH", or "" before the first. Static. */
@@ -1098,9 +1169,42 @@ IMAPCONNECT_API const char *imapconnect_answer(const imapconnect_session *sessio
 
 /* The response code of that answer, with its arguments and without brackets ("AUTHENTICATIONFAILED"), and the text
    for people behind it; each cut to its size, "" when there was none. They change with the next answer. Bytes from
-   the server: do not print them to a terminal unseen. RFC 3501 section 7.1. */
+   the server: do not print them to a terminal unseen. After IMAPCONNECT_E_TOKEN the text is the JSON that the server gave
+   as its reason, if it did. RFC 3501 section 7.1, RFC 7628 section 3.2.2. */
 IMAPCONNECT_API const char *imapconnect_response_code(const imapconnect_session *session);
 IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *session);
+
+#ifndef IMAPCONNECT_NO_SASL
+
+/* The response code of the last answer as a number, 0 for none. RFC 5530; ALERT, BADCHARSET and TRYCREATE RFC 3501
+   section 7.1; LIMIT also where a server says in words alone that there are too many connections. */
+enum imapconnect_reason {
+    IMAPCONNECT_REASON_NONE,
+    IMAPCONNECT_REASON_UNKNOWN,              /* a code that is not one of these */
+    IMAPCONNECT_REASON_ALERT,                /* the text must be shown to a person */
+    IMAPCONNECT_REASON_UNAVAILABLE,          /* a part of the server is down: try later; the password may be right */
+    IMAPCONNECT_REASON_AUTHENTICATIONFAILED, /* wrong user name or password */
+    IMAPCONNECT_REASON_AUTHORIZATIONFAILED,  /* right, but not allowed to be whom it asks to be */
+    IMAPCONNECT_REASON_EXPIRED,              /* right, but no longer valid */
+    IMAPCONNECT_REASON_PRIVACYREQUIRED,      /* not without TLS */
+    IMAPCONNECT_REASON_CONTACTADMIN,         /* nothing that a program could mend */
+    IMAPCONNECT_REASON_LIMIT,                /* too many connections, or another limit of the server's */
+    IMAPCONNECT_REASON_NOPERM,
+    IMAPCONNECT_REASON_INUSE,
+    IMAPCONNECT_REASON_OVERQUOTA,
+    IMAPCONNECT_REASON_ALREADYEXISTS,
+    IMAPCONNECT_REASON_NONEXISTENT,
+    IMAPCONNECT_REASON_TRYCREATE,
+    IMAPCONNECT_REASON_CANNOT,
+    IMAPCONNECT_REASON_BADCHARSET,
+    IMAPCONNECT_REASON_EXPUNGEISSUED,
+    IMAPCONNECT_REASON_CORRUPTION,
+    IMAPCONNECT_REASON_SERVERBUG,
+    IMAPCONNECT_REASON_CLIENTBUG
+};
+IMAPCONNECT_API int imapconnect_reason(const imapconnect_session *session);
+
+#endif
 
 /* How far the session came: "closed", "connecting", "handshake", "greeting", "capability", "starttls",
    "authenticate", "login", "ready", "command", "idle", "logout". After an error, where it was then. Static. */
@@ -1167,6 +1271,15 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #include <wolfssl/wolfcrypt/md5.h>
 #define IMC_HAS_CRAM_MD5
 #endif
+#ifndef IMAPCONNECT_NO_SCRAM
+#include <wolfssl/wolfcrypt/random.h>
+#include <wolfssl/wolfcrypt/sha256.h>
+#define IMC_HAS_SCRAM
+#ifndef NO_SHA
+#include <wolfssl/wolfcrypt/sha.h>
+#define IMC_HAS_SCRAM_SHA_1
+#endif
+#endif
 #endif
 
 #if IMAPCONNECT_READ_SIZE < 64 || IMAPCONNECT_READ_SIZE > 65535
@@ -1191,6 +1304,11 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #define IMC_MAX_REPLY      131072u     /* bytes of one reply before login ... */
 #define IMC_MAX_LINES      1024u       /* ... and lines */
 #define IMC_TLS_MAX_SILENT 131072u     /* raw bytes that TLS may take without a byte of data coming out */
+#define IMC_MAX_TRIES      3           /* mechanisms that are tried in one connect */
+#ifndef IMC_MIN_ITERATIONS             /* set by tests alone */
+#define IMC_MIN_ITERATIONS 4096u       /* of SCRAM, RFC 7677 section 4 */
+#endif
+#define IMC_MAX_ITERATIONS 600000u
 
 /* memset alone may be left out by a compiler that sees no reader: CWE-14. The empty statement reads everything. */
 static void imc_wipe(void *memory, size_t size)
@@ -1277,6 +1395,20 @@ static int imc_bytes_number(const char *text, size_t count, uint32_t *number)
     *number = value;
     return 1;
 }
+
+#ifndef IMAPCONNECT_NO_SASL
+
+/* Whether a text has this word somewhere, in any letter case. */
+static int imc_bytes_holds(const char *text, const char *word)
+{
+    size_t count = strlen(word), length = strlen(text), at;
+    for (at = 0; at + count <= length; at++)
+        if (imc_bytes_same(text + at, count, word))
+            return 1;
+    return 0;
+}
+
+#endif
 
 static char imc_bytes_hex(unsigned nibble)
 {
@@ -1368,7 +1500,7 @@ IMAPCONNECT_API const char *imapconnect_code_name(int code)
 
 /* >>sasl --------------------------------------------------------------------------------------------- *
  * Base64 and the payloads of mechanisms. Invariant: what was secret on the stack is wiped before a return.
- * Calls >>bytes, and wolfCrypt's MD5. */
+ * Calls >>bytes, and wolfCrypt's hashes. */
 
 /* The value of a base64 character, RFC 4648 section 4; -1 for any other. */
 static int imc_sasl_base64_value(int c)
@@ -1384,7 +1516,7 @@ static int imc_sasl_base64_value(int c)
     return c == '/' ? 63 : -1;
 }
 
-#if defined(IMC_HAS_CRAM_MD5) || !defined(IMAPCONNECT_NO_COMMANDS)
+#if defined(IMC_HAS_CRAM_MD5) || !defined(IMAPCONNECT_NO_COMMANDS) || !defined(IMAPCONNECT_NO_SASL)
 
 /* RFC 4648 section 4, table 1. */
 static char imc_sasl_base64_digit(uint32_t value)
@@ -1393,7 +1525,7 @@ static char imc_sasl_base64_digit(uint32_t value)
 }
 
 #endif
-#ifdef IMC_HAS_CRAM_MD5
+#if defined(IMC_HAS_CRAM_MD5) || !defined(IMAPCONNECT_NO_SASL)
 
 /* Encodes `count` bytes, padded: 4 * ((count + 2) / 3) characters at `out`. */
 static size_t imc_sasl_base64_encode(char *out, const unsigned char *in, size_t count)
@@ -1412,60 +1544,176 @@ static size_t imc_sasl_base64_encode(char *out, const unsigned char *in, size_t 
     return used;
 }
 
-#define IMC_MD5_BLOCK  64
-#define IMC_MD5_DIGEST 16
+#endif
+#if defined(IMC_HAS_CRAM_MD5) || defined(IMC_HAS_SCRAM)
 
-/* One of the two passes of HMAC, RFC 2104 section 2: MD5(key XOR pad, text). Returns 0 when MD5 is there. */
-static int imc_sasl_hmac_pass(const unsigned char *key, size_t key_count, unsigned pad, const unsigned char *text,
-                              size_t count, unsigned char *digest)
-{
-    wc_Md5 md5;
-    unsigned char block[IMC_MD5_BLOCK];
-    size_t i;
+/* -- hashes and HMAC, by wolfCrypt's plain hashes: its Hmac takes 896 bytes of stack, and refuses short keys in FIPS
+   builds. What fails once has failed, and says so at the end -- */
+
+enum imc_hash_kind { IMC_NO_HASH, IMC_MD5, IMC_SHA_1, IMC_SHA_256 };
+#define IMC_HASH_BLOCK 64 /* bytes, of all three */
+
+typedef struct imc_hash {
+    int kind; /* 0: it could not begin */
     int failed;
-    memset(block, (int)pad, sizeof block);
-    for (i = 0; i < key_count; i++)
-        block[i] = (unsigned char)(key[i] ^ pad);
-    failed = wc_InitMd5(&md5) != 0;
-    if (!failed) {
-        failed = wc_Md5Update(&md5, block, (word32)sizeof block) != 0 ||
-                 wc_Md5Update(&md5, text, (word32)count) != 0 || wc_Md5Final(&md5, digest) != 0;
-        wc_Md5Free(&md5);
+    union {
+#ifdef IMC_HAS_CRAM_MD5
+        wc_Md5 md5;
+#endif
+#ifdef IMC_HAS_SCRAM_SHA_1
+        wc_Sha sha_1;
+#endif
+#ifdef IMC_HAS_SCRAM
+        wc_Sha256 sha_256;
+#endif
+    } is;
+} imc_hash;
+
+static size_t imc_hash_size(int kind)
+{
+    return kind == IMC_MD5 ? 16 : kind == IMC_SHA_1 ? 20 : 32;
+}
+
+static void imc_hash_begin(imc_hash *hash, int kind)
+{
+    hash->failed = 1;
+    hash->kind = kind;
+    switch (kind) {
+#ifdef IMC_HAS_CRAM_MD5
+    case IMC_MD5:
+        hash->failed = wc_InitMd5(&hash->is.md5) != 0;
+        break;
+#endif
+#ifdef IMC_HAS_SCRAM_SHA_1
+    case IMC_SHA_1:
+        hash->failed = wc_InitSha(&hash->is.sha_1) != 0;
+        break;
+#endif
+#ifdef IMC_HAS_SCRAM
+    case IMC_SHA_256:
+        hash->failed = wc_InitSha256(&hash->is.sha_256) != 0;
+        break;
+#endif
+    default:
+        break;
     }
-    IMAPCONNECT_WIPE(&md5, sizeof md5);
-    IMAPCONNECT_WIPE(block, sizeof block);
+    if (hash->failed)
+        hash->kind = IMC_NO_HASH;
+}
+
+static void imc_hash_add(imc_hash *hash, const void *bytes, size_t count)
+{
+    const byte *next = (const byte *)bytes;
+    switch (hash->kind) {
+#ifdef IMC_HAS_CRAM_MD5
+    case IMC_MD5:
+        hash->failed |= wc_Md5Update(&hash->is.md5, next, (word32)count) != 0;
+        break;
+#endif
+#ifdef IMC_HAS_SCRAM_SHA_1
+    case IMC_SHA_1:
+        hash->failed |= wc_ShaUpdate(&hash->is.sha_1, next, (word32)count) != 0;
+        break;
+#endif
+#ifdef IMC_HAS_SCRAM
+    case IMC_SHA_256:
+        hash->failed |= wc_Sha256Update(&hash->is.sha_256, next, (word32)count) != 0;
+        break;
+#endif
+    default:
+        break;
+    }
+}
+
+/* Gives the digest, and leaves nothing behind. Returns 0 when all went well. */
+static int imc_hash_end(imc_hash *hash, unsigned char *digest)
+{
+    int failed = hash->failed;
+    switch (hash->kind) {
+#ifdef IMC_HAS_CRAM_MD5
+    case IMC_MD5:
+        failed |= wc_Md5Final(&hash->is.md5, digest) != 0;
+        wc_Md5Free(&hash->is.md5);
+        break;
+#endif
+#ifdef IMC_HAS_SCRAM_SHA_1
+    case IMC_SHA_1:
+        failed |= wc_ShaFinal(&hash->is.sha_1, digest) != 0;
+        wc_ShaFree(&hash->is.sha_1);
+        break;
+#endif
+#ifdef IMC_HAS_SCRAM
+    case IMC_SHA_256:
+        failed |= wc_Sha256Final(&hash->is.sha_256, digest) != 0;
+        wc_Sha256Free(&hash->is.sha_256);
+        break;
+#endif
+    default:
+        break;
+    }
+    IMAPCONNECT_WIPE(hash, sizeof *hash);
     return failed;
 }
 
-/* A key longer than a block is replaced by its MD5, RFC 2104 section 2. */
-static int imc_sasl_md5(const unsigned char *text, size_t count, unsigned char *digest)
+static int imc_hash_whole(int kind, const void *bytes, size_t count, unsigned char *digest)
 {
-    wc_Md5 md5;
-    int failed = wc_InitMd5(&md5) != 0;
-    if (!failed) {
-        failed = wc_Md5Update(&md5, text, (word32)count) != 0 || wc_Md5Final(&md5, digest) != 0;
-        wc_Md5Free(&md5);
-    }
-    IMAPCONNECT_WIPE(&md5, sizeof md5);
-    return failed;
+    imc_hash hash;
+    imc_hash_begin(&hash, kind);
+    imc_hash_add(&hash, bytes, count);
+    return imc_hash_end(&hash, digest);
 }
 
-/* HMAC-MD5 by wolfCrypt's plain MD5: its Hmac takes 896 bytes of stack, and refuses short keys in FIPS builds. */
-static int imc_sasl_hmac_md5(const unsigned char *key, size_t key_count, const unsigned char *text, size_t count,
-                             unsigned char *digest)
+typedef struct imc_hmac_state {
+    imc_hash hash;
+    unsigned char key[IMC_HASH_BLOCK]; /* exclusive or the pad of this pass */
+} imc_hmac_state;
+
+/* The key of this pass into the hash, RFC 2104 section 2. */
+static void imc_hmac_pass(imc_hmac_state *hmac, imc_hash *hash, int kind, unsigned pad)
 {
-    unsigned char hashed[IMC_MD5_DIGEST];
+    size_t i;
+    for (i = 0; i < sizeof hmac->key; i++)
+        hmac->key[i] = (unsigned char)(hmac->key[i] ^ pad);
+    imc_hash_begin(hash, kind);
+    imc_hash_add(hash, hmac->key, sizeof hmac->key);
+}
+
+/* A key longer than a block is replaced by its hash. */
+static void imc_hmac_begin(imc_hmac_state *hmac, int kind, const void *key, size_t count)
+{
     int failed = 0;
-    if (key_count > IMC_MD5_BLOCK) {
-        failed = imc_sasl_md5(key, key_count, hashed);
-        key = hashed;
-        key_count = sizeof hashed;
-    }
-    failed = failed || imc_sasl_hmac_pass(key, key_count, 0x36, text, count, digest) ||
-             imc_sasl_hmac_pass(key, key_count, 0x5c, digest, IMC_MD5_DIGEST, digest);
-    IMAPCONNECT_WIPE(hashed, sizeof hashed);
+    memset(hmac->key, 0, sizeof hmac->key);
+    if (count > sizeof hmac->key)
+        failed = imc_hash_whole(kind, key, count, hmac->key);
+    else
+        memcpy(hmac->key, key, count);
+    imc_hmac_pass(hmac, &hmac->hash, kind, 0x36);
+    hmac->hash.failed |= failed;
+}
+
+static int imc_hmac_end(imc_hmac_state *hmac, unsigned char *digest)
+{
+    int kind = hmac->hash.kind, failed = imc_hash_end(&hmac->hash, digest);
+    imc_hmac_pass(hmac, &hmac->hash, kind, 0x36 ^ 0x5c);
+    imc_hash_add(&hmac->hash, digest, imc_hash_size(kind));
+    failed |= imc_hash_end(&hmac->hash, digest);
+    IMAPCONNECT_WIPE(hmac, sizeof *hmac);
     return failed;
 }
+
+static int imc_hmac(int kind, const void *key, size_t key_count, const void *text, size_t count,
+                    unsigned char *digest)
+{
+    imc_hmac_state hmac;
+    imc_hmac_begin(&hmac, kind, key, key_count);
+    imc_hash_add(&hmac.hash, text, count);
+    return imc_hmac_end(&hmac, digest);
+}
+
+#endif
+#ifdef IMC_HAS_CRAM_MD5
+
+/* -- CRAM-MD5 -- */
 
 /* The answer to a CRAM-MD5 challenge, RFC 2195 section 2: base64 of "user digest". `out` holds the challenge at
    first, `count` bytes of it, and must have room for IMAPCONNECT_WRITE_SIZE. Returns the length of the answer, 0
@@ -1473,12 +1721,11 @@ static int imc_sasl_hmac_md5(const unsigned char *key, size_t key_count, const u
    for three bytes never overtake, since the whole is at most 288 bytes to 384 characters in 512. */
 static size_t imc_sasl_cram_md5(char *out, size_t count, const char *username, const char *password)
 {
-    unsigned char digest[IMC_MD5_DIGEST];
+    unsigned char digest[16];
     size_t user = imc_bytes_length(username, IMAPCONNECT_MAX_ARGUMENT);
     size_t plain = user + 1 + 2 * sizeof digest, used = 0, i;
     char *text = out + IMAPCONNECT_WRITE_SIZE - plain;
-    if (imc_sasl_hmac_md5((const unsigned char *)password, imc_bytes_length(password, IMAPCONNECT_MAX_ARGUMENT),
-                          (const unsigned char *)out, count, digest) == 0) {
+    if (imc_hmac(IMC_MD5, password, imc_bytes_length(password, IMAPCONNECT_MAX_ARGUMENT), out, count, digest) == 0) {
         memcpy(text, username, user);
         text[user] = ' ';
         for (i = 0; i < sizeof digest; i++) {
@@ -1489,6 +1736,258 @@ static size_t imc_sasl_cram_md5(char *out, size_t count, const char *username, c
     }
     IMAPCONNECT_WIPE(digest, sizeof digest);
     return used;
+}
+
+#endif
+#ifndef IMAPCONNECT_NO_SASL
+
+/* -- what a mechanism says first: a format, in which
+      %0 %1 %2  stand for the first, second, third text
+      %e        for the first text with "," and "=" escaped, RFC 5802 section 5.1: saslname
+      %z        for NUL -- */
+
+/* The next byte of it; -1 behind the last. */
+static int imc_payload_next(imapconnect_payload *payload, const char *const *texts)
+{
+    for (;;) {
+        char c;
+        if (payload->escape != 0 && *payload->escape != '\0')
+            return (unsigned char)*payload->escape++;
+        if (payload->text != 0 && *payload->text != '\0') {
+            c = *payload->text++;
+            if (payload->escapes && (c == ',' || c == '='))
+                payload->escape = c == ',' ? "2C" : "3D";
+            return payload->escapes && c == ',' ? '=' : (unsigned char)c;
+        }
+        c = *payload->format;
+        payload->format += c == '%' ? 2 : c != '\0';
+        if (c != '%')
+            return c == '\0' ? -1 : (unsigned char)c;
+        c = payload->format[-1];
+        if (c == 'z')
+            return 0;
+        payload->escapes = c == 'e';
+        payload->text = texts[c == 'e' ? 0 : c - '0'];
+    }
+}
+
+#endif
+#ifdef IMC_HAS_SCRAM
+
+/* -- SCRAM, RFC 5802 -- */
+
+#define IMC_SCRAM_BARE     "n=%e,r=%2" /* client-first-message-bare, section 7 */
+#define IMC_SCRAM_SLICE    256         /* iterations between two looks at the clock */
+#define IMC_SCRAM_SALT     64          /* bytes at most */
+#define IMC_SCRAM_NONCE    200         /* characters at most, with ours */
+#define IMC_SCRAM_EXPORTED 32          /* bytes that the exchange is bound to, RFC 9266 section 2 */
+
+/* What an exchange rests on, and what the server's first message says. */
+typedef struct imc_scram {
+    int hash;
+    const char *header;       /* "n,,", "y,,", or "p=tls-exporter,,": section 7, gs2-header */
+    const char *const *texts; /* user name, password, our nonce */
+    imc_slice message;
+    imc_slice nonce;
+    imc_slice salt; /* base64 */
+    uint32_t iterations;
+} imc_scram;
+
+/* 18 random bytes make 24 characters. Returns 0 when there are any. */
+static int imc_scram_nonce(char *nonce)
+{
+    WC_RNG rng;
+    unsigned char bytes[18];
+    int failed;
+    if (wc_InitRng(&rng) != 0)
+        return 1;
+    failed = wc_RNG_GenerateBlock(&rng, bytes, sizeof bytes) != 0;
+    wc_FreeRng(&rng);
+    nonce[imc_sasl_base64_encode(nonce, bytes, sizeof bytes)] = '\0';
+    return failed;
+}
+
+/* Takes "x=value" and the comma behind it off `rest`. Returns 0 when something else stands there. */
+static int imc_scram_attribute(imc_slice *rest, int name, imc_slice *value)
+{
+    size_t count = 2;
+    if (rest->count < 3 || rest->bytes[0] != name || rest->bytes[1] != '=')
+        return 0;
+    while (count < rest->count && rest->bytes[count] != ',')
+        count++;
+    value->bytes = rest->bytes + 2;
+    value->count = count - 2;
+    count += count < rest->count;
+    rest->bytes += count;
+    rest->count -= count;
+    return value->count != 0;
+}
+
+/* server-first-message, section 7. Extensions may stand behind it, but none that must be understood ("m="), which is the
+   first. The nonce begins with ours, and has something of the server's. */
+static int imc_scram_parse(imc_scram *scram)
+{
+    imc_slice rest = scram->message, count;
+    size_t ours = strlen(scram->texts[2]);
+    if (!imc_scram_attribute(&rest, 'r', &scram->nonce) || !imc_scram_attribute(&rest, 's', &scram->salt) ||
+        !imc_scram_attribute(&rest, 'i', &count) ||
+        !imc_bytes_number((const char *)count.bytes, count.count, &scram->iterations))
+        return 0;
+    return scram->nonce.count > ours && scram->nonce.count <= IMC_SCRAM_NONCE &&
+           memcmp(scram->nonce.bytes, scram->texts[2], ours) == 0;
+}
+
+/* Strict base64 into at most `room` bytes; 0 when it is none, or none at all. */
+static size_t imc_scram_decode(const imc_slice *text, unsigned char *out, size_t room)
+{
+    size_t padding = 0, used = 0, at;
+    uint32_t bits = 0;
+    if (text->count % 4 != 0 || text->count / 4 * 3 > room)
+        return 0;
+    for (at = 0; at < text->count; at++) {
+        int value = imc_sasl_base64_value(text->bytes[at]);
+        if (text->bytes[at] == '=' && at + 2 >= text->count)
+            padding++, value = 0;
+        else if (value < 0 || padding != 0)
+            return 0;
+        bits = bits << 6 | (uint32_t)value;
+        if (at % 4 != 3)
+            continue;
+        out[used++] = (unsigned char)(bits >> 16);
+        out[used++] = (unsigned char)(bits >> 8);
+        out[used++] = (unsigned char)bits;
+    }
+    if ((bits & ((1u << (8 * padding)) - 1)) != 0)
+        return 0;
+    return used - padding;
+}
+
+/* The first iteration of Hi(), section 2.2, which is PBKDF2 of RFC 8018. Returns 0 when it went well. */
+static int imc_scram_begin(const imc_scram *scram, imapconnect_scram *key)
+{
+    unsigned char salt[IMC_SCRAM_SALT + 4];
+    const char *password = scram->texts[1];
+    size_t count = imc_scram_decode(&scram->salt, salt, IMC_SCRAM_SALT);
+    if (count == 0)
+        return 1;
+    memcpy(salt + count, "\0\0\0\1", 4);
+    key->left = scram->iterations - 1;
+    if (imc_hmac(scram->hash, password, strlen(password), salt, count + 4, key->last) != 0)
+        return 1;
+    memcpy(key->sum, key->last, sizeof key->sum);
+    return 0;
+}
+
+/* A copy of a hash that has begun; wolfCrypt copies it, since it may live in a chip. */
+static void imc_scram_copy(imc_hash *from, imc_hash *to)
+{
+    to->kind = from->kind;
+    to->failed = 1;
+#ifdef IMC_HAS_SCRAM_SHA_1
+    if (from->kind == IMC_SHA_1)
+        to->failed = from->failed | (wc_ShaCopy(&from->is.sha_1, &to->is.sha_1) != 0);
+#endif
+    if (from->kind == IMC_SHA_256)
+        to->failed = from->failed | (wc_Sha256Copy(&from->is.sha_256, &to->is.sha_256) != 0);
+    if (to->failed)
+        to->kind = IMC_NO_HASH;
+}
+
+/* Some more iterations, so that a slow device can do other things between. Both passes of HMAC begin with the same
+   block, which is hashed once. Returns 0 when it went well. */
+static int imc_scram_derive(const imc_scram *scram, imapconnect_scram *key)
+{
+    imc_hmac_state inner;
+    imc_hash outer, work;
+    size_t size = imc_hash_size(scram->hash), turns, i;
+    int failed = 0;
+    imc_hmac_begin(&inner, scram->hash, scram->texts[1], strlen(scram->texts[1]));
+    imc_hmac_pass(&inner, &outer, scram->hash, 0x36 ^ 0x5c);
+    for (turns = 0; turns < IMC_SCRAM_SLICE && key->left > 0; turns++, key->left--) {
+        imc_scram_copy(&inner.hash, &work);
+        imc_hash_add(&work, key->last, size);
+        failed |= imc_hash_end(&work, key->last);
+        imc_scram_copy(&outer, &work);
+        imc_hash_add(&work, key->last, size);
+        failed |= imc_hash_end(&work, key->last);
+        for (i = 0; i < size; i++)
+            key->sum[i] = (uint8_t)(key->sum[i] ^ key->last[i]);
+    }
+    failed |= imc_hash_end(&inner.hash, inner.key);
+    failed |= imc_hash_end(&outer, inner.key);
+    IMAPCONNECT_WIPE(&inner, sizeof inner);
+    return failed;
+}
+
+/* What stands behind "c=", section 7: cbind-input, in base64, NUL-terminated. `out` has room for 65 characters. */
+static void imc_scram_bind(const char *header, const unsigned char *exported, char *out)
+{
+    unsigned char input[16 + IMC_SCRAM_EXPORTED];
+    size_t count = strlen(header);
+    memcpy(input, header, count);
+    if (exported != 0) {
+        memcpy(input + count, exported, IMC_SCRAM_EXPORTED);
+        count += IMC_SCRAM_EXPORTED;
+    }
+    out[imc_sasl_base64_encode(out, input, count)] = '\0';
+}
+
+/* HMAC(key, AuthMessage), section 3: all three messages without the proof. */
+static int imc_scram_sign(const imc_scram *scram, const unsigned char *key, const char *binding, unsigned char *out)
+{
+    imc_hmac_state hmac;
+    imapconnect_payload bare;
+    int c;
+    memset(&bare, 0, sizeof bare);
+    bare.format = IMC_SCRAM_BARE;
+    imc_hmac_begin(&hmac, scram->hash, key, imc_hash_size(scram->hash));
+    while ((c = imc_payload_next(&bare, scram->texts)) >= 0) {
+        unsigned char next = (unsigned char)c;
+        imc_hash_add(&hmac.hash, &next, 1);
+    }
+    imc_hash_add(&hmac.hash, ",", 1);
+    imc_hash_add(&hmac.hash, scram->message.bytes, scram->message.count);
+    imc_hash_add(&hmac.hash, ",c=", 3);
+    imc_hash_add(&hmac.hash, binding, strlen(binding));
+    imc_hash_add(&hmac.hash, ",r=", 3);
+    imc_hash_add(&hmac.hash, scram->nonce.bytes, scram->nonce.count);
+    return imc_hmac_end(&hmac, out);
+}
+
+/* ClientProof, and ServerSignature, from SaltedPassword: section 3. */
+static int imc_scram_prove(const imc_scram *scram, const unsigned char *salted, const char *binding,
+                           unsigned char *proof, unsigned char *signature)
+{
+    unsigned char key[32];
+    size_t size = imc_hash_size(scram->hash), i;
+    int failed = imc_hmac(scram->hash, salted, size, "Client Key", 10, proof);
+    failed |= imc_hash_whole(scram->hash, proof, size, key); /* StoredKey */
+    failed |= imc_scram_sign(scram, key, binding, signature);
+    for (i = 0; i < size; i++)
+        proof[i] = (unsigned char)(proof[i] ^ signature[i]);
+    failed |= imc_hmac(scram->hash, salted, size, "Server Key", 10, key);
+    failed |= imc_scram_sign(scram, key, binding, signature);
+    IMAPCONNECT_WIPE(key, sizeof key);
+    return failed;
+}
+
+/* client-final-message, in base64. `out` holds the server's message at first, and must have room for
+   IMAPCONNECT_WRITE_SIZE. As with CRAM-MD5 it is put together at the end, and encoded towards the beginning; with a nonce
+   of 200 characters it is 316 bytes at most. Returns its length. */
+static size_t imc_scram_compose(const imc_scram *scram, const char *binding, const unsigned char *proof, char *out)
+{
+    size_t bound = strlen(binding), nonce = scram->nonce.count;
+    char code[44];
+    size_t proved = imc_sasl_base64_encode(code, proof, imc_hash_size(scram->hash));
+    char *text = out + IMAPCONNECT_WRITE_SIZE - (8 + bound + nonce + proved), *next = text;
+    memmove(next + 5 + bound, scram->nonce.bytes, nonce);
+    memcpy(next, "c=", 2);
+    memcpy(next + 2, binding, bound);
+    memcpy(next + 2 + bound, ",r=", 3);
+    next += 5 + bound + nonce;
+    memcpy(next, ",p=", 3);
+    memcpy(next + 3, code, proved);
+    return imc_sasl_base64_encode(out, (const unsigned char *)text, (size_t)(out + IMAPCONNECT_WRITE_SIZE - text));
 }
 
 #endif
@@ -2604,22 +3103,49 @@ static const struct {
 #define IMC_CAN_LITERAL_PLUS  128u /* RFC 7888 */
 #define IMC_CAN_LITERAL_MINUS 256u
 #define IMC_CAN_LISTED        0x8000u /* at least one atom was there */
+#ifndef IMAPCONNECT_NO_SASL
+#define IMC_CAN_SASL_IR             0x10000u /* RFC 4959 */
+#define IMC_CAN_AUTH_PLAIN          0x20000u
+#define IMC_CAN_AUTH_XOAUTH2        0x40000u
+#define IMC_CAN_AUTH_OAUTHBEARER    0x80000u
+#define IMC_CAN_AUTH_EXTERNAL       0x100000u
+#define IMC_CAN_AUTH_SCRAM_1        0x200000u
+#define IMC_CAN_AUTH_SCRAM_256      0x400000u
+#define IMC_CAN_AUTH_SCRAM_256_PLUS 0x800000u
+#endif
 
 static const struct {
     const char *atom;
     uint16_t length;
-    uint16_t bit;
-} imc_responses_capabilities[] = {{"IDLE", 4, IMC_CAN_IDLE},
-                                  {"MOVE", 4, IMC_CAN_MOVE},
-                                  {"UIDPLUS", 7, IMC_CAN_UIDPLUS},
-                                  {"STARTTLS", 8, IMC_CAN_STARTTLS},
-                                  {"LITERAL+", 8, IMC_CAN_LITERAL_PLUS},
-                                  {"LITERAL-", 8, IMC_CAN_LITERAL_MINUS},
-                                  {"IMAP4rev1", 9, IMC_CAN_IMAP4REV1},
-                                  {"LOGINDISABLED", 13, IMC_CAN_NOT_LOGIN},
-                                  {"AUTH=CRAM-MD5", 13, IMC_CAN_AUTH_CRAM_MD5}};
+    imapconnect_capabilities bit;
+} imc_responses_capabilities[] = {
+#ifndef IMAPCONNECT_NO_SASL
+    {"SASL-IR", 7, IMC_CAN_SASL_IR},
+    {"AUTH=PLAIN", 10, IMC_CAN_AUTH_PLAIN},
+    {"AUTH=XOAUTH2", 12, IMC_CAN_AUTH_XOAUTH2},
+    {"AUTH=EXTERNAL", 13, IMC_CAN_AUTH_EXTERNAL},
+    {"AUTH=OAUTHBEARER", 16, IMC_CAN_AUTH_OAUTHBEARER},
+    {"AUTH=SCRAM-SHA-1", 16, IMC_CAN_AUTH_SCRAM_1},
+    {"AUTH=SCRAM-SHA-256", 18, IMC_CAN_AUTH_SCRAM_256},
+    {"AUTH=SCRAM-SHA-256-PLUS", 23, IMC_CAN_AUTH_SCRAM_256_PLUS},
+#endif
+    {"IDLE", 4, IMC_CAN_IDLE},
+    {"MOVE", 4, IMC_CAN_MOVE},
+    {"UIDPLUS", 7, IMC_CAN_UIDPLUS},
+    {"STARTTLS", 8, IMC_CAN_STARTTLS},
+    {"LITERAL+", 8, IMC_CAN_LITERAL_PLUS},
+    {"LITERAL-", 8, IMC_CAN_LITERAL_MINUS},
+    {"IMAP4rev1", 9, IMC_CAN_IMAP4REV1},
+    {"LOGINDISABLED", 13, IMC_CAN_NOT_LOGIN},
+    {"AUTH=CRAM-MD5", 13, IMC_CAN_AUTH_CRAM_MD5}};
 #define IMC_CAPABILITIES (sizeof imc_responses_capabilities / sizeof imc_responses_capabilities[0])
-#define IMC_CAN_LENGTHS  (1u << 4 | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 13) /* those of the atoms above */
+/* The lengths of the atoms above. */
+#ifndef IMAPCONNECT_NO_SASL
+#define IMC_CAN_LENGTHS \
+    (1u << 4 | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 10 | 1u << 12 | 1u << 13 | 1u << 16 | 1u << 18 | 1u << 23)
+#else
+#define IMC_CAN_LENGTHS (1u << 4 | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 13)
+#endif
 
 enum imc_position {
     IMC_AT_FIRST,
@@ -2789,7 +3315,8 @@ static size_t imc_responses_text_step(imapconnect_reader *reader, const char *by
         reader->text_position = IMC_TEXT_FREE;
         return *bytes == ' ';
     case IMC_TEXT_FREE:
-        imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, bytes, count);
+        if (!reader->explained)
+            imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, bytes, count);
         return count;
     case IMC_TEXT_BASE64:
         imc_base64_take(reader, bytes, count, out);
@@ -2827,13 +3354,18 @@ static void imc_responses_begin_line(imapconnect_reader *reader)
     reader->found = reader->listed = 0;
 }
 
-/* A status word came; its text begins, and with it what is kept of the last answer. */
+/* A status word came; its text begins, and with it what is kept of the last answer. The reason why a token was refused
+   says more than the NO behind it, and stays. */
 static void imc_responses_begin_text(imapconnect_reader *reader)
 {
     reader->lexer.mode = IMC_TEXT;
     reader->text_position = IMC_TEXT_SPACE;
-    reader->code_length = reader->text_length = 0;
-    reader->code[0] = reader->text[0] = '\0';
+    reader->code_length = 0;
+    reader->code[0] = '\0';
+    if (reader->explained)
+        return;
+    reader->text_length = 0;
+    reader->text[0] = '\0';
 }
 
 /* The first word: "*", "+" or a tag. */
@@ -3040,7 +3572,9 @@ static int imc_responses_next(imapconnect_engine *engine, const char **at, const
  *   %r  a text as it is         %s  a string, quoted, or a literal when a byte is above 0x7f
  *   %p  the same, and secret    %m  a mailbox name
  *   %n  a number                %f  flags, the number's bits
- *   %l  a literal of so many bytes, from the caller's source */
+ *   %l  a literal of so many bytes, from the caller's source
+ *   %b  what a mechanism says first, in base64 and secret
+ *   %i  the same behind a space, where the server takes it at once */
 
 /* The longest thing that is written at once: `{4294967295+}` and CRLF. */
 #define IMC_WRITE_ROOM 16
@@ -3240,6 +3774,43 @@ static void imc_commands_upload(imapconnect_engine *engine)
 
 #endif
 
+#ifndef IMAPCONNECT_NO_SASL
+
+/* The next three bytes of what a mechanism says first, or its end. */
+static void imc_commands_payload(imapconnect_engine *engine)
+{
+    imapconnect_writer *writer = &engine->writer;
+    unsigned char bytes[3] = {0, 0, 0};
+    size_t count = 0;
+    int c;
+    while (count < sizeof bytes && (c = imc_payload_next(&writer->payload, writer->text)) >= 0)
+        bytes[count++] = (unsigned char)c;
+    writer->used = (uint16_t)(writer->used + imc_sasl_base64_encode(writer->out.bytes + writer->used, bytes, count));
+    IMAPCONNECT_WIPE(bytes, sizeof bytes);
+    writer->secret = 1;
+    if (count < sizeof bytes)
+        writer->open = 0;
+}
+
+/* SASL-IR, RFC 4959 section 3: it goes with the command, and one of no bytes is "=". */
+static void imc_commands_initial(imapconnect_engine *engine)
+{
+    imapconnect_writer *writer = &engine->writer;
+    imapconnect_payload peek = writer->payload;
+    writer->open = 0;
+    if ((engine->capabilities & IMC_CAN_SASL_IR) == 0)
+        return;
+    imc_commands_show(engine, " ", 1);
+    if (imc_payload_next(&peek, writer->text) < 0) {
+        imc_commands_show(engine, "=", 1);
+        return;
+    }
+    imc_commands_mask(engine);
+    writer->open = 'b';
+}
+
+#endif
+
 /* Begins the argument that the format names. */
 static void imc_commands_open(imapconnect_engine *engine)
 {
@@ -3258,6 +3829,14 @@ static void imc_commands_open(imapconnect_engine *engine)
         imc_commands_show(engine, digits, imc_bytes_decimal(digits, writer->number[writer->numbers++]));
         writer->open = 0;
         break;
+#ifndef IMAPCONNECT_NO_SASL
+    case 'b':
+        imc_commands_mask(engine);
+        break;
+    case 'i':
+        imc_commands_initial(engine);
+        break;
+#endif
 #ifndef IMAPCONNECT_NO_COMMANDS
     case 'm':
         imc_commands_open_mailbox(engine);
@@ -3325,6 +3904,11 @@ static void imc_commands_text(imapconnect_engine *engine)
 static void imc_commands_argument(imapconnect_engine *engine)
 {
     switch (engine->writer.open) {
+#ifndef IMAPCONNECT_NO_SASL
+    case 'b':
+        imc_commands_payload(engine);
+        break;
+#endif
 #ifndef IMAPCONNECT_NO_COMMANDS
     case 'm':
         imc_commands_mailbox(engine, engine->writer.text[engine->writer.texts]);
@@ -3468,28 +4052,19 @@ static const char *const imc_engine_phases[] = {"closed",   "connecting",   "han
                                                 "starttls", "authenticate", "login",     "ready",    "capability",
                                                 "command",  "command",      "command",   "idle",     "logout"};
 
-enum imc_exchange { IMC_NOT_ANSWERED, IMC_ANSWERED, IMC_GIVEN_UP };
+/* imapconnect_engine.exchange: how far AUTHENTICATE is. */
+enum imc_exchange {
+    IMC_NOT_ANSWERED,
+    IMC_ANSWERED, /* all is said that there is to say: now OK counts */
+    IMC_GIVEN_UP, /* the server's NO is awaited, and the reason is known */
+    IMC_BEGUN,    /* SCRAM: client-first is sent, ... */
+    IMC_DERIVING, /* ... the server has answered, and the key takes its time, ... */
+    IMC_PROVED    /* ... client-final is sent, and the server has to prove itself */
+};
 
 static const struct imc_command imc_engine_noop = {0, 0, 0, IMAPCONNECT_E_NOOP, 0};
 static const struct imc_command imc_engine_text = {0, 0, 0, IMAPCONNECT_E_NO, 0};
 static const struct imc_command imc_engine_logout = {0, 0, 0, IMAPCONNECT_E_LOGOUT, IMC_ENDS};
-
-/* The mechanisms, in the documented order. `clear` ones show the password to whoever reads the line. */
-typedef struct imc_mechanism {
-    const char *name;
-    const char *command; /* its texts are user name and password */
-    uint16_t needs;
-    uint16_t not_with;
-    uint8_t clear;
-    uint8_t state;
-} imc_mechanism;
-
-static const imc_mechanism imc_engine_mechanisms[] = {
-#ifdef IMC_HAS_CRAM_MD5
-    {"CRAM-MD5", "AUTHENTICATE CRAM-MD5", IMC_CAN_AUTH_CRAM_MD5, 0, 0, IMC_AUTHENTICATE},
-#endif
-    {"LOGIN", "LOGIN %s %p", 0, IMC_CAN_NOT_LOGIN, 1, IMC_LOGIN}};
-#define IMC_MECHANISMS (sizeof imc_engine_mechanisms / sizeof imc_engine_mechanisms[0])
 
 /* Sends a command, and a new time limit begins. */
 static void imc_engine_send(imapconnect_engine *engine, int state, const char *format)
@@ -3510,13 +4085,269 @@ static void imc_engine_finish(imapconnect_engine *engine, int result)
     engine->done = 1;
 }
 
+/* A mechanism, and the server's "+" during its exchange. `clear` ones show the password to whoever reads the line. */
+typedef struct imc_mechanism {
+    const char *name;
+    const char *command; /* its texts are user name and password */
+    void (*answer)(imapconnect_engine *engine, const struct imc_mechanism *mechanism, int code);
+#ifndef IMAPCONNECT_NO_SASL
+    const char *first; /* what the client says first, see >>sasl; 0: the server speaks first */
+    uint8_t said;      /* the exchange once that is sent: IMC_ANSWERED, IMC_BEGUN */
+    uint8_t hash;      /* of SCRAM */
+    uint8_t token;     /* the password is a token */
+    uint8_t bound;     /* to the TLS connection */
+    uint16_t bit;      /* of config.auth */
+#endif
+    uint8_t clear;
+    uint8_t state;
+    imapconnect_capabilities needs;
+    imapconnect_capabilities not_with;
+} imc_mechanism;
+
+#if defined(IMC_HAS_CRAM_MD5) || !defined(IMAPCONNECT_NO_SASL)
+
+/* A line that is just "*" cancels the exchange, RFC 3501 section 6.2.2. The server answers it with BAD, and
+   the next mechanism may follow. */
+static void imc_engine_give_up(imapconnect_engine *engine, int code)
+{
+    engine->login_error = (int16_t)code;
+    engine->exchange = IMC_GIVEN_UP;
+    imc_commands_show(engine, "*", 1);
+    imc_commands_line_end(engine);
+}
+
+#endif
+#if defined(IMC_HAS_CRAM_MD5) || defined(IMC_HAS_SCRAM)
+
+/* An answer that was computed in the transmit buffer, `count` bytes of it, leaves. */
+static void imc_engine_prove(imapconnect_engine *engine, size_t count, int exchange)
+{
+    engine->writer.used = (uint16_t)count;
+    engine->writer.secret = 1;
+    engine->exchange = (uint8_t)exchange;
+    imc_commands_mask(engine);
+    imc_commands_line_end(engine);
+}
+
+#endif
+#ifdef IMC_HAS_CRAM_MD5
+
+/* CRAM-MD5: the first "+" is the challenge; "*" declines what is wrong with it, and any further one. */
+static void imc_engine_answer_cram(imapconnect_engine *engine, const imc_mechanism *mechanism, int code)
+{
+    const imapconnect_reader *reader = &engine->reader;
+    const imapconnect_writer *writer = &engine->writer;
+    size_t count = 0;
+    int first = engine->exchange == IMC_NOT_ANSWERED;
+    (void)mechanism;
+    if (first && reader->base64_bad == IMC_BASE64_GOOD && reader->challenge != 0)
+        count = imc_sasl_cram_md5(engine->writer.out.bytes, reader->challenge, writer->text[0], writer->text[1]);
+    if (count == 0)
+        imc_engine_give_up(engine, first && reader->base64_bad == IMC_BASE64_BAD ? IMAPCONNECT_E_CHALLENGE : code);
+    else
+        imc_engine_prove(engine, count, IMC_ANSWERED);
+}
+
+#endif
+#ifndef IMAPCONNECT_NO_SASL
+
+/* Goes on with a line that has no tag. */
+static void imc_engine_say(imapconnect_engine *engine, const char *format, int exchange)
+{
+    engine->exchange = (uint8_t)exchange;
+    engine->writer.format = format;
+    imc_commands_fill(engine);
+}
+
+/* PLAIN, EXTERNAL: all was said, and more is wanted. */
+static void imc_engine_answer_nothing(imapconnect_engine *engine, const imc_mechanism *mechanism, int code)
+{
+    (void)mechanism;
+    imc_engine_give_up(engine, code);
+}
+
+/* The token is refused, and the challenge says why, in JSON: RFC 7628 section 3.2.2, where the client has to say ^A;
+   with XOAUTH2 it has to say nothing. Google's status is a number of HTTP. */
+static void imc_engine_answer_token(imapconnect_engine *engine, const imc_mechanism *mechanism, int code)
+{
+    imapconnect_reader *reader = &engine->reader;
+    (void)code;
+    engine->login_error = IMAPCONNECT_E_LOGIN_REJECTED;
+    if (reader->base64_bad == IMC_BASE64_GOOD) {
+        reader->text_length = 0;
+        imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, engine->writer.out.bytes,
+                           reader->challenge);
+        reader->explained = 1;
+        if (imc_bytes_holds(reader->text, "invalid_token") || imc_bytes_holds(reader->text, "\"400\"") ||
+            imc_bytes_holds(reader->text, "\"401\""))
+            engine->login_error = IMAPCONNECT_E_TOKEN;
+    }
+    imc_engine_say(engine, mechanism->bit == IMAPCONNECT_AUTH_OAUTHBEARER ? "AQ==" : "", IMC_GIVEN_UP);
+}
+
+#endif
+#ifdef IMC_HAS_SCRAM
+
+/* What the exchange rests on. "y" says that we could bind it to the TLS connection and believe that the server cannot:
+   one that can then knows that somebody has changed its list (RFC 5802 section 6). */
+static void imc_engine_scram(const imapconnect_engine *engine, const imc_mechanism *mechanism, imc_scram *scram)
+{
+    int unbound = engine->bind != 0 && mechanism->hash == IMC_SHA_256 &&
+                  (engine->capabilities & IMC_CAN_AUTH_SCRAM_256_PLUS) == 0;
+    scram->hash = mechanism->hash;
+    scram->header = mechanism->bound ? "p=tls-exporter,," : unbound ? "y,," : "n,,";
+    scram->texts = engine->writer.text;
+    scram->message.bytes = (const unsigned char *)engine->writer.out.bytes;
+    scram->message.count = engine->reader.challenge;
+}
+
+/* server-first-message. Too few iterations make the password cheap to guess for who listens, and too many are an attack
+   on the device. Nothing weaker is tried after these errors: it is not the password that is wrong. */
+static int imc_engine_scram_first(imapconnect_engine *engine, const imc_mechanism *mechanism)
+{
+    uint32_t most = engine->config->scram_iterations;
+    imc_scram scram;
+    imc_engine_scram(engine, mechanism, &scram);
+    if (engine->reader.base64_bad != IMC_BASE64_GOOD ||
+        scram.message.count > sizeof engine->writer.out.challenge.message || !imc_scram_parse(&scram))
+        return IMAPCONNECT_E_SCRAM;
+    if (scram.iterations < IMC_MIN_ITERATIONS || scram.iterations > (most != 0 ? most : IMC_MAX_ITERATIONS))
+        return IMAPCONNECT_E_SCRAM_ITERATIONS;
+    return imc_scram_begin(&scram, &engine->writer.out.challenge.scram) != 0 ? IMAPCONNECT_E_SCRAM : 0;
+}
+
+/* server-final-message: the server knows the password, too, or it is an impostor. Returns 0 when it does. */
+static int imc_engine_scram_final(const imapconnect_engine *engine, const imc_mechanism *mechanism)
+{
+    imc_slice rest, value;
+    char signature[44];
+    size_t count =
+        imc_sasl_base64_encode(signature, (const unsigned char *)engine->scram, imc_hash_size(mechanism->hash));
+    rest.bytes = (const unsigned char *)engine->writer.out.bytes;
+    rest.count = engine->reader.challenge;
+    if (engine->reader.base64_bad == IMC_BASE64_GOOD && imc_scram_attribute(&rest, 'v', &value) &&
+        value.count == count && memcmp(value.bytes, signature, count) == 0)
+        return 0;
+    return IMAPCONNECT_E_SCRAM;
+}
+
+static void imc_engine_answer_scram(imapconnect_engine *engine, const imc_mechanism *mechanism, int code)
+{
+    if (engine->exchange == IMC_BEGUN) {
+        code = imc_engine_scram_first(engine, mechanism);
+        engine->exchange = IMC_DERIVING;
+    } else if (engine->exchange == IMC_PROVED) {
+        code = imc_engine_scram_final(engine, mechanism);
+        if (code == 0)
+            imc_engine_say(engine, "", IMC_ANSWERED);
+    }
+    if (code != 0)
+        imc_engine_fail(engine, code);
+}
+
+#endif
+
+/* The mechanisms: those that take no password, then from the strongest to the weakest, which is the documented order,
+   too. */
+static const imc_mechanism imc_engine_mechanisms[] = {
+#ifndef IMAPCONNECT_NO_SASL
+    {"EXTERNAL", "AUTHENTICATE EXTERNAL%i", imc_engine_answer_nothing, "%0", IMC_ANSWERED, 0, 0, 0,
+     IMAPCONNECT_AUTH_EXTERNAL, 1, IMC_AUTHENTICATE, IMC_CAN_AUTH_EXTERNAL, 0},
+    {"OAUTHBEARER", "AUTHENTICATE OAUTHBEARER%i", imc_engine_answer_token, "n,a=%e,\1auth=Bearer %1\1\1",
+     IMC_ANSWERED, 0, 1, 0, IMAPCONNECT_AUTH_OAUTHBEARER, 1, IMC_AUTHENTICATE, IMC_CAN_AUTH_OAUTHBEARER, 0},
+    {"XOAUTH2", "AUTHENTICATE XOAUTH2%i", imc_engine_answer_token, "user=%0\1auth=Bearer %1\1\1", IMC_ANSWERED, 0, 1,
+     0, IMAPCONNECT_AUTH_XOAUTH2, 1, IMC_AUTHENTICATE, IMC_CAN_AUTH_XOAUTH2, 0},
+#ifdef IMC_HAS_SCRAM
+    {"SCRAM-SHA-256-PLUS", "AUTHENTICATE SCRAM-SHA-256-PLUS%i", imc_engine_answer_scram, IMC_SCRAM_BARE, IMC_BEGUN,
+     IMC_SHA_256, 0, 1, IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS | IMAPCONNECT_AUTH_SCRAM_SHA_256, 0, IMC_AUTHENTICATE,
+     IMC_CAN_AUTH_SCRAM_256_PLUS, 0},
+    {"SCRAM-SHA-256", "AUTHENTICATE SCRAM-SHA-256%i", imc_engine_answer_scram, IMC_SCRAM_BARE, IMC_BEGUN, IMC_SHA_256,
+     0, 0, IMAPCONNECT_AUTH_SCRAM_SHA_256, 0, IMC_AUTHENTICATE, IMC_CAN_AUTH_SCRAM_256, 0},
+#ifdef IMC_HAS_SCRAM_SHA_1
+    {"SCRAM-SHA-1", "AUTHENTICATE SCRAM-SHA-1%i", imc_engine_answer_scram, IMC_SCRAM_BARE, IMC_BEGUN, IMC_SHA_1, 0, 0,
+     IMAPCONNECT_AUTH_SCRAM_SHA_1, 0, IMC_AUTHENTICATE, IMC_CAN_AUTH_SCRAM_1, 0},
+#endif
+#endif
+#define IMC_SASL(first, said, bit) first, said, 0, 0, 0, bit,
+#else
+#define IMC_SASL(first, said, bit)
+#endif
+#ifdef IMC_HAS_CRAM_MD5
+    {"CRAM-MD5", "AUTHENTICATE CRAM-MD5", imc_engine_answer_cram, IMC_SASL(0, 0, IMAPCONNECT_AUTH_CRAM_MD5) 0,
+     IMC_AUTHENTICATE, IMC_CAN_AUTH_CRAM_MD5, 0},
+#endif
+#ifndef IMAPCONNECT_NO_SASL
+    {"PLAIN", "AUTHENTICATE PLAIN%i", imc_engine_answer_nothing, "%z%0%z%1", IMC_ANSWERED, 0, 0, 0,
+     IMAPCONNECT_AUTH_PLAIN, 1, IMC_AUTHENTICATE, IMC_CAN_AUTH_PLAIN, 0},
+#endif
+    {"LOGIN", "LOGIN %s %p", 0, IMC_SASL(0, 0, IMAPCONNECT_AUTH_LOGIN) 1, IMC_LOGIN, 0, IMC_CAN_NOT_LOGIN}};
+#undef IMC_SASL
+#define IMC_MECHANISMS (sizeof imc_engine_mechanisms / sizeof imc_engine_mechanisms[0])
+
+#ifndef IMAPCONNECT_NO_SASL
+
+/* Is it one of those that the configuration names? One that is bound to the TLS connection, where that can be done, takes
+   the place of the same that is not. */
+static int imc_engine_wants(const imapconnect_engine *engine, const imc_mechanism *mechanism)
+{
+    int auth = engine->config->auth, bound = 0;
+    if (auth == IMAPCONNECT_AUTH_AUTO)
+        auth = IMAPCONNECT_AUTH_CRAM_MD5 | IMAPCONNECT_AUTH_LOGIN;
+#ifdef IMC_HAS_SCRAM
+    if (mechanism->bound && engine->bind == 0)
+        return 0;
+    bound = engine->bind != 0 && (engine->capabilities & IMC_CAN_AUTH_SCRAM_256_PLUS) != 0 &&
+            mechanism->bit == IMAPCONNECT_AUTH_SCRAM_SHA_256;
+#endif
+    return (auth & mechanism->bit) != 0 && !bound && engine->tries < IMC_MAX_TRIES;
+}
+
+/* May a password be shown to who reads the line? */
+static int imc_engine_shows(const imapconnect_engine *engine)
+{
+    int auth = engine->config->auth;
+    return !engine->config->refuse_cleartext &&
+           (auth == IMAPCONNECT_AUTH_AUTO || (auth & IMAPCONNECT_AUTH_IN_CLEAR) != 0);
+}
+
+/* What is needed to speak first. */
+static void imc_engine_prepare(imapconnect_engine *engine, const imc_mechanism *mechanism)
+{
+    imapconnect_writer *writer = &engine->writer;
+    memset(&writer->payload, 0, sizeof writer->payload);
+    writer->payload.format = mechanism->first;
+    engine->tries++;
+    engine->reader.explained = 0;
+    if (mechanism->first != 0 && (engine->capabilities & IMC_CAN_SASL_IR) != 0)
+        engine->exchange = mechanism->said;
+#ifdef IMC_HAS_SCRAM
+    if (mechanism->hash != IMC_NO_HASH) {
+        imc_scram scram;
+        imc_engine_scram(engine, mechanism, &scram);
+        writer->payload.text = scram.header;
+        writer->text[2] = engine->scram;
+        if (imc_scram_nonce(engine->scram) != 0)
+            imc_engine_fail(engine, IMAPCONNECT_E_RANDOM);
+    }
+#endif
+}
+
+#endif
+
 /* May this mechanism be used? If only the configuration is against it, that is the error of the login. */
 static int imc_engine_allows(imapconnect_engine *engine, const imc_mechanism *mechanism)
 {
+#ifndef IMAPCONNECT_NO_SASL
+    int shows = imc_engine_shows(engine);
+    if (!imc_engine_wants(engine, mechanism))
+        return 0;
+#else
+    int shows = !engine->config->refuse_cleartext;
+#endif
     if ((engine->capabilities & mechanism->needs) != mechanism->needs ||
         (engine->capabilities & mechanism->not_with) != 0)
         return 0;
-    if (!mechanism->clear || engine->encrypted || !engine->config->refuse_cleartext)
+    if (!mechanism->clear || engine->encrypted || shows)
         return 1;
     engine->login_error = IMAPCONNECT_E_CLEARTEXT;
     return 0;
@@ -3531,11 +4362,15 @@ static void imc_engine_log_in(imapconnect_engine *engine)
             continue;
         engine->exchange = IMC_NOT_ANSWERED;
         engine->offered = 0;
+#ifndef IMAPCONNECT_NO_SASL
+        imc_engine_prepare(engine, mechanism);
+#endif
         imc_engine_send(engine, mechanism->state, mechanism->command);
         return;
     }
     if (engine->login_error == 0)
-        engine->login_error = IMAPCONNECT_E_NO_LOGIN;
+        engine->login_error =
+            engine->config->auth == IMAPCONNECT_AUTH_AUTO ? IMAPCONNECT_E_NO_LOGIN : IMAPCONNECT_E_NO_MECHANISM;
     imc_engine_fail(engine, engine->login_error);
 }
 
@@ -3621,42 +4456,76 @@ static void imc_engine_secure(imapconnect_engine *engine, int code)
     engine->step++;
 }
 
-/* A line that is just "*" cancels the exchange, RFC 3501 section 6.2.2. The server answers it with BAD, and
-   LOGIN may follow. */
-static void imc_engine_give_up(imapconnect_engine *engine, int code)
+/* Of a mechanism without a number of its own it is another one. */
+static int imc_engine_login_code(const imapconnect_engine *engine, int code)
 {
-    engine->login_error = (int16_t)code;
-    engine->exchange = IMC_GIVEN_UP;
-    imc_commands_show(engine, "*", 1);
-    imc_commands_line_end(engine);
+#ifndef IMAPCONNECT_NO_SASL
+    if (code == IMAPCONNECT_E_CRAM_MD5 && engine->mechanism != 0 &&
+        imc_engine_mechanisms[engine->mechanism - 1].bit != IMAPCONNECT_AUTH_CRAM_MD5)
+        return engine->exchange == IMC_PROVED ? IMAPCONNECT_E_SCRAM : IMAPCONNECT_E_AUTHENTICATE;
+#else
+    (void)engine;
+#endif
+    return code;
 }
 
-/* "+" during AUTHENTICATE, RFC 3501 section 6.2.2. The first is the challenge; "*" declines what is wrong with it,
-   and any further one. */
+/* "+" during AUTHENTICATE, RFC 3501 section 6.2.2. */
 static void imc_engine_challenged(imapconnect_engine *engine, int code)
 {
-    imapconnect_reader *reader = &engine->reader;
-    imapconnect_writer *writer = &engine->writer;
-    size_t count = 0;
-    if (engine->exchange == IMC_GIVEN_UP) {
+    const imc_mechanism *mechanism = &imc_engine_mechanisms[engine->mechanism - 1];
+    code = imc_engine_login_code(engine, code);
+    if (engine->exchange == IMC_GIVEN_UP)
         imc_engine_fail(engine, code);
-        return;
-    }
-#ifdef IMC_HAS_CRAM_MD5
-    if (engine->exchange == IMC_NOT_ANSWERED && reader->base64_bad == IMC_BASE64_GOOD && reader->challenge != 0)
-        count = imc_sasl_cram_md5(writer->out.bytes, reader->challenge, writer->text[0], writer->text[1]);
+#ifndef IMAPCONNECT_NO_SASL
+    else if (engine->exchange == IMC_NOT_ANSWERED && mechanism->first != 0)
+        imc_engine_say(engine, "%b", mechanism->said);
 #endif
-    if (count == 0) {
-        int not_base64 = engine->exchange == IMC_NOT_ANSWERED && reader->base64_bad == IMC_BASE64_BAD;
-        imc_engine_give_up(engine, not_base64 ? IMAPCONNECT_E_CHALLENGE : code);
-        return;
-    }
-    writer->used = (uint16_t)count;
-    writer->secret = 1;
-    engine->exchange = IMC_ANSWERED;
-    imc_commands_mask(engine);
-    imc_commands_line_end(engine);
+    else
+        mechanism->answer(engine, mechanism, code);
 }
+
+#ifdef IMC_HAS_SCRAM
+
+/* 1 while the key of SCRAM is derived, and nothing is read. */
+static int imc_engine_is_deriving(const imapconnect_engine *engine)
+{
+    return engine->state == IMC_AUTHENTICATE && engine->exchange == IMC_DERIVING;
+}
+
+/* The key is there: client-final-message, and the signature that the server must give. */
+static int imc_engine_scram_prove(imapconnect_engine *engine, imc_scram *scram)
+{
+    unsigned char proof[32], signature[32];
+    char binding[65];
+    int failed = scram->header[0] == 'p' ? engine->bind(engine->tls, proof) : 0;
+    if (failed)
+        return 1;
+    imc_scram_bind(scram->header, scram->header[0] == 'p' ? proof : 0, binding);
+    failed = imc_scram_prove(scram, engine->writer.out.challenge.scram.sum, binding, proof, signature);
+    if (!failed)
+        imc_engine_prove(engine, imc_scram_compose(scram, binding, proof, engine->writer.out.bytes), IMC_PROVED);
+    memcpy(engine->scram, signature, sizeof signature);
+    IMAPCONNECT_WIPE(proof, sizeof proof);
+    IMAPCONNECT_WIPE(signature, sizeof signature);
+    return failed;
+}
+
+/* A part of the key; the server is not asked to wait for it within its own time. */
+static void imc_engine_derive(imapconnect_engine *engine)
+{
+    imapconnect_scram *key = &engine->writer.out.challenge.scram;
+    imc_scram scram;
+    int failed;
+    imc_engine_scram(engine, &imc_engine_mechanisms[engine->mechanism - 1], &scram);
+    engine->step++;
+    failed = imc_scram_derive(&scram, key);
+    if (!failed && key->left == 0)
+        failed = !imc_scram_parse(&scram) || imc_engine_scram_prove(engine, &scram);
+    if (failed)
+        imc_engine_fail(engine, IMAPCONNECT_E_AUTHENTICATE);
+}
+
+#endif
 
 /* "+" for the literal that waits. Anywhere else it asks for more, and there is no more: who went on now would send the
    next command as data. */
@@ -3674,7 +4543,7 @@ static void imc_engine_continued(imapconnect_engine *engine, int code)
 static void imc_engine_entered(imapconnect_engine *engine, int code)
 {
     if (engine->writer.waiting || (engine->state == IMC_AUTHENTICATE && engine->exchange != IMC_ANSWERED)) {
-        imc_engine_fail(engine, code);
+        imc_engine_fail(engine, imc_engine_login_code(engine, code));
         return;
     }
     if (engine->reader.listed != 0)
@@ -3690,7 +4559,12 @@ static void imc_engine_entered(imapconnect_engine *engine, int code)
 static void imc_engine_refused(imapconnect_engine *engine, int code)
 {
     if (engine->exchange != IMC_GIVEN_UP)
-        engine->login_error = (int16_t)code;
+        engine->login_error = (int16_t)imc_engine_login_code(engine, code);
+#ifndef IMAPCONNECT_NO_SASL
+    if (imc_engine_mechanisms[engine->mechanism - 1].token &&
+        imc_bytes_same(engine->reader.code, engine->reader.code_length, "EXPIRED"))
+        engine->login_error = IMAPCONNECT_E_TOKEN; /* RFC 5530 */
+#endif
     imc_engine_log_in(engine);
 }
 
@@ -3925,7 +4799,7 @@ static void imc_engine_dispatch(imapconnect_engine *engine, int saw)
     int early = imc_engine_too_early(engine, saw);
     size_t i;
     if (early != 0) {
-        imc_engine_fail(engine, early);
+        imc_engine_fail(engine, imc_engine_login_code(engine, early));
         return;
     }
     for (i = 0; i < sizeof imc_engine_rules / sizeof imc_engine_rules[0]; i++) {
@@ -3946,9 +4820,13 @@ static size_t imc_engine_limit(const imapconnect_engine *engine, size_t count)
     return imc_bytes_least(count, limit > engine->reply_bytes ? limit - engine->reply_bytes : 0);
 }
 
-/* 1 while the engine takes bytes: not once the call is over, nor while TLS comes up. */
+/* 1 while the engine takes bytes: not once the call is over, nor while TLS comes up, nor while a key is derived. */
 static int imc_engine_listens(const imapconnect_engine *engine)
 {
+#ifdef IMC_HAS_SCRAM
+    if (imc_engine_is_deriving(engine))
+        return 0; /* the buffer is in use; what is there already comes too early */
+#endif
     return !engine->done && engine->error == 0 && engine->state > IMC_SECURING;
 }
 
@@ -3958,8 +4836,7 @@ static void imc_engine_begin_line(imapconnect_engine *engine)
     imapconnect_reader *reader = &engine->reader;
     imc_responses_begin_line(reader);
     reader->early = !imc_commands_are_sent(&engine->writer);
-    reader->wants_base64 =
-        !reader->early && engine->state == IMC_AUTHENTICATE && engine->exchange == IMC_NOT_ANSWERED;
+    reader->wants_base64 = !reader->early && engine->state == IMC_AUTHENTICATE && engine->exchange != IMC_GIVEN_UP;
 #ifndef IMAPCONNECT_NO_COMMANDS
     if (reader->early || engine->state <= IMC_READY || engine->writer.waiting || engine->writer.borrowed)
         return;
@@ -4984,6 +5861,34 @@ static const char *imc_tls_describe(const imapconnect_tls *tls)
     return wolfSSL_get_cipher_name(tls->ssl);
 }
 
+#ifdef IMC_HAS_SCRAM
+
+/* Channel binding by exported keying material, RFC 9266; below TLS 1.3 it would not be sure to be unique, section 4.2. */
+static int imc_tls_can_export(const imapconnect_tls *tls)
+{
+#ifdef HAVE_KEYING_MATERIAL
+    return wolfSSL_version(tls->ssl) == 0x0304;
+#else
+    (void)tls;
+    return 0;
+#endif
+}
+
+/* Returns 0 when the bytes are there. */
+static int imc_tls_export(const imapconnect_tls *tls, uint8_t *bytes)
+{
+#ifdef HAVE_KEYING_MATERIAL
+    return wolfSSL_export_keying_material(tls->ssl, bytes, IMC_SCRAM_EXPORTED, "EXPORTER-Channel-Binding", 24, 0, 0,
+                                          0) != WOLFSSL_SUCCESS;
+#else
+    (void)tls;
+    (void)bytes;
+    return 1;
+#endif
+}
+
+#endif
+
 #else
 
 static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, int verify)
@@ -5156,6 +6061,10 @@ static int imc_session_secure(imapconnect_session *session)
     if (code != 0)
         return code;
     session->secured = 1;
+#ifdef IMC_HAS_SCRAM
+    engine->tls = &session->tls;
+    engine->bind = imc_tls_can_export(&session->tls) ? imc_tls_export : 0;
+#endif
     imc_log_note(engine, imc_tls_describe(&session->tls));
     imc_engine_secured(engine);
     return 0;
@@ -5184,6 +6093,12 @@ static int imc_session_exchange(imapconnect_session *session)
 /* One piece of work, by the state that the engine is in. */
 static int imc_session_work(imapconnect_session *session)
 {
+#ifdef IMC_HAS_SCRAM
+    if (imc_engine_is_deriving(&session->engine)) {
+        imc_engine_derive(&session->engine);
+        return 0;
+    }
+#endif
     switch (session->engine.state) {
     case IMC_OPENING:
         return imc_session_open(session);
@@ -5208,6 +6123,9 @@ static void imc_session_release(imapconnect_session *session)
     session->in_at = session->in_end = 0;
     IMAPCONNECT_WIPE(&session->engine.writer, sizeof session->engine.writer);
     IMAPCONNECT_WIPE(session->in, sizeof session->in);
+#ifdef IMC_HAS_SCRAM
+    IMAPCONNECT_WIPE(session->engine.scram, sizeof session->engine.scram);
+#endif
 }
 
 /* The first error stays until the session is closed. A LOGOUT is that close, so there it only ends the call. */
@@ -5233,6 +6151,9 @@ static int imc_session_end(imapconnect_session *session)
     session->busy = 0;
     engine->list = 0;
     memset(engine->writer.text, 0, sizeof engine->writer.text);
+#ifdef IMC_HAS_SCRAM
+    IMAPCONNECT_WIPE(engine->scram, sizeof engine->scram);
+#endif
     if (engine->command != 0 && (engine->command->traits & IMC_ENDS) != 0) {
         if (result == IMAPCONNECT_OK)
             imc_tls_shutdown(&session->tls);
@@ -5400,13 +6321,13 @@ IMAPCONNECT_API int imapconnect_init_sized(imapconnect_session *session, const i
 }
 
 /* A user name or a password: not too long, and no line end that would begin a command of somebody else's. */
-static int imc_connect_check_argument(const char *text)
+static int imc_connect_check_argument(const char *text, size_t most)
 {
     size_t count;
     if (text == 0)
         return IMAPCONNECT_E_PARAMETER;
-    count = imc_bytes_length(text, IMAPCONNECT_MAX_ARGUMENT + 1);
-    if (count > IMAPCONNECT_MAX_ARGUMENT)
+    count = imc_bytes_length(text, most + 1);
+    if (count > most)
         return IMAPCONNECT_E_TOO_LONG;
     return imc_commands_is_line(text, count) ? 0 : IMAPCONNECT_E_VALUE;
 }
@@ -5424,24 +6345,47 @@ static void imc_connect_reset(imapconnect_session *session)
     imc_sockets_default(session);
 }
 
+#ifndef IMAPCONNECT_NO_SASL
+
+/* Which mechanisms may be tried, and how long a password may be for them. Returns 0 for a number that is no sum of them. */
+static size_t imc_connect_longest(int auth)
+{
+    int tokens = IMAPCONNECT_AUTH_OAUTHBEARER | IMAPCONNECT_AUTH_XOAUTH2;
+    int known = tokens | IMAPCONNECT_AUTH_EXTERNAL | IMAPCONNECT_AUTH_STRONGEST;
+    if (auth != IMAPCONNECT_AUTH_AUTO && ((auth & ~(known | IMAPCONNECT_AUTH_IN_CLEAR)) != 0 || (auth & known) == 0))
+        return 0;
+    return (auth & tokens) != 0 && (auth & IMAPCONNECT_AUTH_STRONGEST) == 0 ? IMAPCONNECT_MAX_TOKEN
+                                                                            : IMAPCONNECT_MAX_ARGUMENT;
+}
+
+#else
+
+static size_t imc_connect_longest(int auth)
+{
+    return auth == IMAPCONNECT_AUTH_AUTO ? IMAPCONNECT_MAX_ARGUMENT : 0;
+}
+
+#endif
+
 /* Everything that can be known to be wrong before a packet is sent. */
 static int imc_connect_check(imapconnect_session *session, const char *server, const char *username,
                              const char *password, int secure, int verify)
 {
     const imapconnect_transport *transport = &session->config.transport;
+    size_t longest = imc_connect_longest(session->config.auth);
     int code;
     if (server == 0 || transport->open == 0 || transport->read == 0 || transport->write == 0 ||
         transport->close == 0 || session->config.clock == 0)
         return IMAPCONNECT_E_PARAMETER;
     if (secure < IMAPCONNECT_INSECURE || secure > IMAPCONNECT_STARTTLS)
         return IMAPCONNECT_E_SECURE;
-    if (session->config.auth != IMAPCONNECT_AUTH_AUTO)
+    if (longest == 0)
         return IMAPCONNECT_E_VALUE;
     code = imc_names_parse(&session->server, server, secure == IMAPCONNECT_TLS ? 993 : 143);
     if (code == 0)
-        code = imc_connect_check_argument(username);
+        code = imc_connect_check_argument(username, IMAPCONNECT_MAX_ARGUMENT);
     if (code == 0)
-        code = imc_connect_check_argument(password);
+        code = imc_connect_check_argument(password, longest);
     if (code == 0 && secure != IMAPCONNECT_INSECURE)
         code = imc_tls_prepare(&session->tls, &session->config, verify);
     return code;
@@ -5571,6 +6515,46 @@ IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *s
 {
     return session->engine.reader.text;
 }
+
+#ifndef IMAPCONNECT_NO_SASL
+
+/* In the order of enum imapconnect_reason. Providers without a code for it say "Too many simultaneous connections",
+   "Maximum number of connections from user+IP exceeded", and the like. */
+IMAPCONNECT_API int imapconnect_reason(const imapconnect_session *session)
+{
+    static const char *const words[] = {"ALERT",
+                                        "UNAVAILABLE",
+                                        "AUTHENTICATIONFAILED",
+                                        "AUTHORIZATIONFAILED",
+                                        "EXPIRED",
+                                        "PRIVACYREQUIRED",
+                                        "CONTACTADMIN",
+                                        "LIMIT",
+                                        "NOPERM",
+                                        "INUSE",
+                                        "OVERQUOTA",
+                                        "ALREADYEXISTS",
+                                        "NONEXISTENT",
+                                        "TRYCREATE",
+                                        "CANNOT",
+                                        "BADCHARSET",
+                                        "EXPUNGEISSUED",
+                                        "CORRUPTION",
+                                        "SERVERBUG",
+                                        "CLIENTBUG"};
+    const imapconnect_reader *reader = &session->engine.reader;
+    size_t count = 0, i;
+    if (imc_bytes_holds(reader->text, "connections"))
+        return IMAPCONNECT_REASON_LIMIT;
+    while (reader->code[count] != '\0' && reader->code[count] != ' ')
+        count++;
+    for (i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (imc_bytes_same(reader->code, count, words[i]))
+            return IMAPCONNECT_REASON_ALERT + (int)i;
+    return count == 0 ? IMAPCONNECT_REASON_NONE : IMAPCONNECT_REASON_UNKNOWN;
+}
+
+#endif
 
 IMAPCONNECT_API const char *imapconnect_phase(const imapconnect_session *session)
 {
@@ -6880,6 +7864,25 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_TLS_MIN_VERSION
 #undef IMC_TLS_SUITES
 #undef IMC_WRITE_ROOM
+#undef IMC_CAN_AUTH_EXTERNAL
+#undef IMC_CAN_AUTH_OAUTHBEARER
+#undef IMC_CAN_AUTH_PLAIN
+#undef IMC_CAN_AUTH_SCRAM_1
+#undef IMC_CAN_AUTH_SCRAM_256
+#undef IMC_CAN_AUTH_SCRAM_256_PLUS
+#undef IMC_CAN_AUTH_XOAUTH2
+#undef IMC_CAN_SASL_IR
+#undef IMC_HASH_BLOCK
+#undef IMC_HAS_SCRAM
+#undef IMC_HAS_SCRAM_SHA_1
+#undef IMC_MAX_ITERATIONS
+#undef IMC_MAX_TRIES
+#undef IMC_MIN_ITERATIONS
+#undef IMC_SCRAM_BARE
+#undef IMC_SCRAM_EXPORTED
+#undef IMC_SCRAM_NONCE
+#undef IMC_SCRAM_SALT
+#undef IMC_SCRAM_SLICE
 
 #endif /* IMAPCONNECT_IMPLEMENTATION */
 

@@ -373,7 +373,7 @@ typedef struct request {
     const char *sent; /* behind the tag and its space */
 } request;
 
-static uint16_t bit_of(const char *atom)
+static imapconnect_capabilities bit_of(const char *atom)
 {
     size_t i;
 

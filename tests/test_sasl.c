@@ -1,5 +1,6 @@
-/* Room >>sasl: base64 (RFC 4648), HMAC-MD5 and the answer to a CRAM-MD5 challenge (RFC 2195), by the vectors of
-   SECURITY.md section 4. What was secret must not be left on the stack. */
+/* Room >>sasl: base64 (RFC 4648), HMAC and the answer to a CRAM-MD5 challenge (RFC 2195), by the vectors of
+   SECURITY.md section 4; what the other mechanisms say, and SCRAM by the vectors of RFC 5802, RFC 7677 and RFC 6070.
+   What was secret must not be left on the stack. */
 
 #define IMAPCONNECT_IMPLEMENTATION
 #include "../imapconnect.h"
@@ -71,7 +72,7 @@ static void check_hmac(const char *key, size_t key_count, const char *text, cons
 
     assert_non_null(exact);
     memcpy(exact, key, key_count);
-    assert_int_equal(imc_sasl_hmac_md5(exact, key_count, (const unsigned char *)text, strlen(text), digest), 0);
+    assert_int_equal(imc_hmac(IMC_MD5, exact, key_count, text, strlen(text), digest), 0);
     for (i = 0; i < sizeof digest; i++)
         snprintf(hex + 2 * i, 3, "%02x", (unsigned)digest[i]);
     if (strcmp(hex, expected) != 0)
@@ -220,6 +221,305 @@ static void the_longest_challenge_and_other_keys(void **state)
     free(out);
 }
 
+/* ---- what mechanisms say first ---- */
+
+static void check_payload(const char *header, const char *format, const char *const *texts, const char *expected,
+                          size_t count)
+{
+    imapconnect_payload payload;
+    size_t i;
+
+    memset(&payload, 0, sizeof payload);
+    payload.text = header;
+    payload.format = format;
+    for (i = 0; i < count; i++)
+        assert_int_equal(imc_payload_next(&payload, texts), (unsigned char)expected[i]);
+    assert_int_equal(imc_payload_next(&payload, texts), -1);
+    assert_int_equal(imc_payload_next(&payload, texts), -1);
+}
+
+/* RFC 4616 section 2, RFC 4422 appendix A, RFC 7628 section 3.1, RFC 5802 section 5.1, and Google's XOAUTH2. */
+static void the_first_words_of_each_mechanism(void **state)
+{
+    static const char *const joe[] = {"joe", "Xyzzy-42", "nonce"};
+    static const char *const odd[] = {"a,b=c", "p,=%0", ""};
+    static const char *const none[] = {"", "", ""};
+    static const struct {
+        const char *name;
+        const char *said;
+        size_t count;
+    } cases[] = {
+        {"EXTERNAL", "joe", 3},
+        {"OAUTHBEARER", "n,a=joe,\1auth=Bearer Xyzzy-42\1\1", 31},
+        {"XOAUTH2", "user=joe\1auth=Bearer Xyzzy-42\1\1", 31},
+        {"SCRAM-SHA-256", "n=joe,r=nonce", 13},
+        {"SCRAM-SHA-256-PLUS", "n=joe,r=nonce", 13},
+        {"SCRAM-SHA-1", "n=joe,r=nonce", 13},
+        {"PLAIN", "\0joe\0Xyzzy-42", 13},
+    };
+    size_t i, row, seen = 0;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++)
+        for (row = 0; row < COUNT(imc_engine_mechanisms); row++)
+            if (strcmp(imc_engine_mechanisms[row].name, cases[i].name) == 0) {
+                check_payload(0, imc_engine_mechanisms[row].first, joe, cases[i].said, cases[i].count);
+                seen++;
+            }
+    assert_int_equal(seen, COUNT(cases));
+    check_payload("n,,", "n=%e,r=%2", odd, "n,,n=a=2Cb=3Dc,r=", 17);
+    check_payload(0, "%z%0%z%1", odd, "\0a,b=c\0p,=%0", 12);
+    check_payload("", "%0", none, "", 0);
+    check_payload(0, "%z%0%z%1", none, "\0\0", 2);
+}
+
+/* ---- SCRAM ---- */
+
+static void derive(int hash, const char *password, const char *salt, uint32_t iterations, unsigned char *out)
+{
+    const char *texts[3];
+    imapconnect_scram key;
+    imc_scram scram;
+
+    texts[0] = texts[2] = "";
+    texts[1] = password;
+    memset(&scram, 0, sizeof scram);
+    scram.hash = hash;
+    scram.texts = texts;
+    scram.salt.bytes = (const unsigned char *)salt;
+    scram.salt.count = strlen(salt);
+    scram.iterations = iterations;
+    assert_int_equal(imc_scram_begin(&scram, &key), 0);
+    while (key.left > 0)
+        assert_int_equal(imc_scram_derive(&scram, &key), 0);
+    memcpy(out, key.sum, imc_hash_size(hash));
+}
+
+/* RFC 6070, those of 20 bytes and a short salt; the one for SHA-256 is of RFC 7914 section 11, its first 32 bytes. The
+   salts are "salt" and "NaCl". */
+static void the_key_equals_the_vectors(void **state)
+{
+    static const struct {
+        int hash;
+        const char *password, *salt;
+        uint32_t iterations;
+        const char *key;
+    } cases[] = {
+        {IMC_SHA_1, "password", "c2FsdA==", 1,
+         "\x0c\x60\xc8\x0f\x96\x1f\x0e\x71\xf3\xa9\xb5\x24\xaf\x60\x12\x06\x2f\xe0\x37\xa6"},
+        {IMC_SHA_1, "password", "c2FsdA==", 2,
+         "\xea\x6c\x01\x4d\xc7\x2d\x6f\x8c\xcd\x1e\xd9\x2a\xce\x1d\x41\xf0\xd8\xde\x89\x57"},
+        {IMC_SHA_1, "password", "c2FsdA==", 4096,
+         "\x4b\x00\x79\x01\xb7\x65\x48\x9a\xbe\xad\x49\xd9\x26\xf7\x21\xd0\x65\xa4\x29\xc1"},
+    };
+    unsigned char key[32];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        derive(cases[i].hash, cases[i].password, cases[i].salt, cases[i].iterations, key);
+        assert_memory_equal(key, cases[i].key, imc_hash_size(cases[i].hash));
+    }
+    derive(IMC_SHA_256, "Password", "TmFDbA==", 80000, key);
+    assert_memory_equal(key,
+                        "\x4d\xdc\xd8\xf6\x0b\x98\xbe\x21\x83\x0c\xee\x5e\xf2\x27\x01\xf9\x64\x1a\x44\x18\xd0\x4c\x04"
+                        "\x14\xae\xff\x08\x87\x6b\x34\xab\x56",
+                        32);
+}
+
+typedef struct scram_case {
+    int hash;
+    const char *texts[3];
+    const char *first, *salt, *final, *verifier;
+} scram_case;
+
+static const scram_case rfc_5802 = {
+    IMC_SHA_1,
+    {"user", "pencil", "fyko+d2lbbFgONRv9qkxdawL"},
+    "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096",
+    "QSXCR+Q6sek8bf92",
+    "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=",
+    "rmF9pqV8S7suAoZWja4dJRkFsKQ="};
+static const scram_case rfc_7677 = {
+    IMC_SHA_256,
+    {"user", "pencil", "rOprNGfwEbeRWgbNEkqO"},
+    "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+    "W22ZaJ0SNY7soEsUEjb6gQ==",
+    "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+    "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="};
+
+static void check_scram(const scram_case *c)
+{
+    unsigned char key[32], proof[32], signature[32];
+    char binding[65], encoded[45], plain[400];
+    char *out = buffer_with(c->first, strlen(c->first));
+    imc_scram scram;
+    size_t used;
+
+    memset(&scram, 0, sizeof scram);
+    scram.hash = c->hash;
+    scram.header = "n,,";
+    scram.texts = c->texts;
+    scram.message.bytes = (const unsigned char *)out;
+    scram.message.count = strlen(c->first);
+    assert_true(imc_scram_parse(&scram));
+    assert_int_equal(scram.iterations, 4096);
+    derive(c->hash, c->texts[1], c->salt, 4096, key);
+    imc_scram_bind(scram.header, 0, binding);
+    assert_string_equal(binding, "biws");
+    assert_int_equal(imc_scram_prove(&scram, key, binding, proof, signature), 0);
+    encoded[imc_sasl_base64_encode(encoded, signature, imc_hash_size(c->hash))] = '\0';
+    assert_string_equal(encoded, c->verifier);
+    used = imc_scram_compose(&scram, binding, proof, out);
+    plain[decode(out, used, plain)] = '\0';
+    assert_string_equal(plain, c->final);
+    free(out);
+}
+
+/* RFC 5802 section 5, RFC 7677 section 3. */
+static void scram_equals_the_exchanges_of_the_rfcs(void **state)
+{
+    (void)state;
+    check_scram(&rfc_5802);
+    check_scram(&rfc_7677);
+}
+
+/* The longest nonce that is taken, and the longest binding: nothing overlaps. */
+static void the_longest_final_message(void **state)
+{
+    static const char *const texts[] = {"joe", "Xyzzy-42", "n"};
+    static const unsigned char exported[32] = {1, 2, 3};
+    char first[IMAPCONNECT_WRITE_SIZE], binding[65], plain[400], nonce[200 + 1], want[400];
+    unsigned char proof[32] = {9};
+    imc_scram scram;
+    size_t used;
+    char *out;
+
+    (void)state;
+    memset(nonce, 'n', 200);
+    nonce[200] = '\0';
+    snprintf(first, sizeof first, "r=%s,s=QSXCR+Q6sek8bf92,i=4096,x=extension", nonce);
+    out = buffer_with(first, strlen(first));
+    memset(&scram, 0, sizeof scram);
+    scram.hash = IMC_SHA_256;
+    scram.texts = texts;
+    scram.message.bytes = (const unsigned char *)out;
+    scram.message.count = strlen(first);
+    assert_true(imc_scram_parse(&scram));
+    imc_scram_bind("p=tls-exporter,,", exported, binding);
+    assert_int_equal(strlen(binding), 64);
+    used = imc_scram_compose(&scram, binding, proof, out);
+    plain[decode(out, used, plain)] = '\0';
+    snprintf(want, sizeof want, "c=%s,r=%s,p=CQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", binding, nonce);
+    assert_string_equal(plain, want);
+    free(out);
+}
+
+/* RFC 5802 section 7; section 5.1: the nonce is ours and then something of the server's, "m=" is not understood. */
+static void server_messages_that_are_refused(void **state)
+{
+    static const char *const texts[] = {"joe", "Xyzzy-42", "mine"};
+    static const char *const bad[] = {
+        "",
+        "r",
+        "r=",
+        "r=mine,s=QSXCR+Q6sek8bf92,i=4096",
+        "r=min",
+        "r=Mine+,s=QSXCR+Q6sek8bf92,i=4096",
+        "r=other,s=QSXCR+Q6sek8bf92,i=4096",
+        "r=mine+",
+        "r=mine+,s=",
+        "r=mine+,s=,i=4096",
+        "r=mine+,s=QSXCR+Q6sek8bf92",
+        "r=mine+,s=QSXCR+Q6sek8bf92,i=",
+        "r=mine+,s=QSXCR+Q6sek8bf92,i=4096x",
+        "r=mine+,s=QSXCR+Q6sek8bf92,i=-4096",
+        "r=mine+,s=QSXCR+Q6sek8bf92,i=99999999999",
+        "r=mine+,s=QSXCR+Q6sek8bf92,i=4294967296",
+        "r=mine+,i=4096,s=QSXCR+Q6sek8bf92",
+        "m=x,r=mine+,s=QSXCR+Q6sek8bf92,i=4096",
+        "s=QSXCR+Q6sek8bf92,r=mine+,i=4096",
+        " r=mine+,s=QSXCR+Q6sek8bf92,i=4096",
+        "e=unknown-user",
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(bad); i++) {
+        unsigned char *exact = malloc(strlen(bad[i]) + 1);
+        imc_scram scram;
+
+        assert_non_null(exact);
+        memcpy(exact, bad[i], strlen(bad[i]) + 1);
+        memset(&scram, 0, sizeof scram);
+        scram.texts = texts;
+        scram.message.bytes = exact;
+        scram.message.count = strlen(bad[i]);
+        if (imc_scram_parse(&scram))
+            fail_msg("taken: %s", bad[i]);
+        free(exact);
+    }
+}
+
+/* The salt is strict base64, RFC 4648 section 3, and fits. */
+static void salts(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t count;
+    } cases[] = {{"QSXCR+Q6sek8bf92", 12},
+                 {"W22ZaJ0SNY7soEsUEjb6gQ==", 16},
+                 {"AAA=", 2},
+                 {"AA==", 1},
+                 {"A===", 0},
+                 {"====", 0},
+                 {"AB==", 0},
+                 {"AAB=", 0},
+                 {"AA=A", 0},
+                 {"AAA", 0},
+                 {"A", 0},
+                 {"", 0},
+                 {"AA==AAAA", 0},
+                 {"A-AA", 0},
+                 {"AA A", 0},
+                 {"=AAA", 0},
+                 {"AAAAAAA=", 5}};
+    char longest[64 * 2];
+    unsigned char out[64];
+    imc_slice text;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        text.bytes = (const unsigned char *)cases[i].text;
+        text.count = strlen(cases[i].text);
+        if (imc_scram_decode(&text, out, sizeof out) != cases[i].count)
+            fail_msg("%s", cases[i].text);
+    }
+    memset(longest, 'A', sizeof longest);
+    text.bytes = (const unsigned char *)longest;
+    text.count = 84; /* 63 bytes */
+    assert_int_equal(imc_scram_decode(&text, out, sizeof out), 63);
+    text.count = 88;
+    assert_int_equal(imc_scram_decode(&text, out, sizeof out), 0);
+}
+
+/* Each nonce is another one, of 24 printable characters without a comma: RFC 5802 section 5.1. */
+static void nonces_differ(void **state)
+{
+    char one[32], two[32];
+    size_t i;
+
+    (void)state;
+    assert_int_equal(imc_scram_nonce(one), 0);
+    assert_int_equal(imc_scram_nonce(two), 0);
+    assert_int_equal(strlen(one), 24);
+    assert_int_equal(strlen(two), 24);
+    assert_string_not_equal(one, two);
+    for (i = 0; i < 24; i++)
+        assert_true(one[i] > 0x20 && one[i] < 0x7f && one[i] != ',');
+}
+
 /* ---- what is left on the stack ---- */
 
 #define STACK_SIZE (512u * 1024u)
@@ -353,6 +653,13 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_answer_of_the_rfc),
     cmocka_unit_test(users_of_every_length),
     cmocka_unit_test(the_longest_challenge_and_other_keys),
+    cmocka_unit_test(the_first_words_of_each_mechanism),
+    cmocka_unit_test(the_key_equals_the_vectors),
+    cmocka_unit_test(scram_equals_the_exchanges_of_the_rfcs),
+    cmocka_unit_test(the_longest_final_message),
+    cmocka_unit_test(server_messages_that_are_refused),
+    cmocka_unit_test(salts),
+    cmocka_unit_test(nonces_differ),
     cmocka_unit_test(nothing_secret_stays_on_the_stack),
 };
 TEST_MAIN(tests)

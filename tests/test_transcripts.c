@@ -11,6 +11,21 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 
+#include <wolfssl/options.h>
+
+#include <wolfssl/wolfcrypt/random.h>
+
+/* The nonce of SCRAM is always "AAECAwQFBgcICQoLDA0ODxAR", and one iteration is enough: the rest is in test_sasl.c. */
+static int fixed_random(WC_RNG *rng, byte *bytes, word32 count)
+{
+    (void)rng;
+    for (word32 i = 0; i < count; i++)
+        bytes[i] = (byte)i;
+    return 0;
+}
+#define wc_RNG_GenerateBlock fixed_random
+#define IMC_MIN_ITERATIONS   1u
+
 #define IMAPCONNECT_IMPLEMENTATION
 #include "../imapconnect.h"
 
@@ -25,7 +40,7 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-#define MAX_FILES    1000
+#define MAX_FILES    1500
 #define MAX_STEPS    32
 #define MAX_SEGMENTS 600
 #define MAX_TEXTS    400
@@ -108,7 +123,7 @@ typedef struct step {
 typedef struct transcript {
     const char *server, *user, *password;
     int secure, verify, refuse_cleartext, at_once, opened, list_size, max_reply;
-    int timeout, idle_renew, idle_poll, log_varies;
+    int timeout, idle_renew, idle_poll, log_varies, auth, iterations;
     segment client[MAX_SEGMENTS], peer[MAX_SEGMENTS];
     size_t client_count, peer_count, peer_bytes;
     step steps[MAX_STEPS];
@@ -718,6 +733,37 @@ static void set_answer(reader *r, const char *value)
     last_step(r)->answers[r->offset] = unescape_string(r, value);
 }
 
+/* `auth: plain in-clear`: a sum of mechanisms. */
+static void parse_auth(reader *r, const char *value)
+{
+    static const struct {
+        const char *name;
+        int bits;
+    } words[] = {{"external", IMAPCONNECT_AUTH_EXTERNAL},
+                 {"oauthbearer", IMAPCONNECT_AUTH_OAUTHBEARER},
+                 {"xoauth2", IMAPCONNECT_AUTH_XOAUTH2},
+                 {"scram-sha-256-plus", IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS},
+                 {"scram-sha-256", IMAPCONNECT_AUTH_SCRAM_SHA_256},
+                 {"scram-sha-1", IMAPCONNECT_AUTH_SCRAM_SHA_1},
+                 {"cram-md5", IMAPCONNECT_AUTH_CRAM_MD5},
+                 {"plain", IMAPCONNECT_AUTH_PLAIN},
+                 {"login", IMAPCONNECT_AUTH_LOGIN},
+                 {"strongest", IMAPCONNECT_AUTH_STRONGEST},
+                 {"in-clear", IMAPCONNECT_AUTH_IN_CLEAR}};
+
+    while (*value != '\0') {
+        size_t count = strcspn(value, " "), i;
+
+        for (i = 0; i < sizeof words / sizeof words[0]; i++)
+            if (strlen(words[i].name) == count && strncmp(words[i].name, value, count) == 0)
+                break;
+        if (i == sizeof words / sizeof words[0])
+            bad_transcript(r, "unknown mechanism", value);
+        r->t->auth |= words[i].bits;
+        value += count + (value[count] == ' ');
+    }
+}
+
 typedef struct directive {
     const char *name; /* with the mark that follows it */
     void (*parse)(reader *r, const char *value);
@@ -741,6 +787,8 @@ static const directive directives[] = {
     {"secure:", set_number, offsetof(transcript, secure)},
     {"verify:", set_number, offsetof(transcript, verify)},
     {"refuse_cleartext:", set_number, offsetof(transcript, refuse_cleartext)},
+    {"auth:", parse_auth, 0},
+    {"iterations:", set_number, offsetof(transcript, iterations)},
     {"at_once:", set_number, offsetof(transcript, at_once)},
     {"opened:", set_number, offsetof(transcript, opened)},
     {"list_size:", set_number, offsetof(transcript, list_size)},
@@ -2105,6 +2153,8 @@ static void configure(wire *v, imapconnect_session *session)
     config.on_response = on_response;
     config.nonblocking = v->w.nonblocking;
     config.refuse_cleartext = v->t->refuse_cleartext;
+    config.auth = v->t->auth;
+    config.scram_iterations = (uint32_t)v->t->iterations;
     config.max_reply = (uint32_t)v->t->max_reply;
     config.timeout = (uint32_t)v->t->timeout;
     config.idle_renew = (uint32_t)v->t->idle_renew;
