@@ -543,7 +543,6 @@ typedef struct imapconnect_mailboxes {
 struct WOLFSSL_CTX; /* wolfSSL's, of which this part needs the names alone */
 struct WOLFSSL;
 struct addrinfo;
-struct imapconnect_tls; /* below */
 
 /* Zero is a default that works for every member. imapconnect_init() copies the structure, not what its
    pointers point to: that must outlive the session. */
@@ -751,6 +750,7 @@ typedef struct imapconnect_engine { /* room >>engine: the protocol, without any 
     uint8_t entered;   /* the row that logged in, from 1 */
     uint8_t exchange;  /* of AUTHENTICATE: nothing sent yet, answered, given up, ... */
     uint8_t tries;     /* mechanisms tried */
+    uint8_t binds;     /* TLS has something that SCRAM can be bound to */
     uint8_t step;      /* changes when a new time limit begins */
     uint8_t progress;  /* bytes moved that extend the time limit */
     uint8_t asked;     /* the capabilities are those after the login */
@@ -777,8 +777,6 @@ typedef struct imapconnect_engine { /* room >>engine: the protocol, without any 
     imapconnect_reader reader;
     imapconnect_writer writer;
 #ifndef IMAPCONNECT_NO_SCRAM
-    int (*bind)(const struct imapconnect_tls *tls, uint8_t *bytes); /* what SCRAM is bound to; 0: to nothing */
-    const struct imapconnect_tls *tls;
     char scram[32]; /* the client's nonce, and from the client's proof on the signature that the server must give */
 #endif
     char log[IMAPCONNECT_LOG_SIZE];
@@ -1552,6 +1550,26 @@ static size_t imc_sasl_base64_encode(char *out, const unsigned char *in, size_t 
 
 enum imc_hash_kind { IMC_NO_HASH, IMC_MD5, IMC_SHA_1, IMC_SHA_256 };
 #define IMC_HASH_BLOCK 64 /* bytes, of all three */
+#ifdef IMC_HAS_SCRAM
+#define IMC_HASH_FRAMES 512 /* what wolfCrypt's hashes take of the stack; SHA-256 of 5.5.4 takes 456 on x86-64 */
+#else
+#define IMC_HASH_FRAMES 176 /* its MD5 alone takes 164 */
+#endif
+
+#ifdef __GNUC__
+#define IMC_APART __attribute__((noinline))
+#define IMC_BARE  __attribute__((noinline, no_sanitize_address)) /* which would put gaps round an array */
+#else
+#define IMC_APART
+#define IMC_BARE
+#endif
+
+/* A hash leaves what it worked on in its own frames. They lay where this one lies now, so it has to be one. */
+static IMC_BARE void imc_hash_wipe_below(void)
+{
+    unsigned char below[IMC_HASH_FRAMES];
+    IMAPCONNECT_WIPE(below, sizeof below);
+}
 
 typedef struct imc_hash {
     int kind; /* 0: it could not begin */
@@ -1651,17 +1669,22 @@ static int imc_hash_end(imc_hash *hash, unsigned char *digest)
     default:
         break;
     }
+    imc_hash_wipe_below();
     IMAPCONNECT_WIPE(hash, sizeof *hash);
     return failed;
 }
 
-static int imc_hash_whole(int kind, const void *bytes, size_t count, unsigned char *digest)
+#ifdef IMC_HAS_SCRAM
+
+static IMC_APART int imc_hash_whole(int kind, const void *bytes, size_t count, unsigned char *digest)
 {
     imc_hash hash;
     imc_hash_begin(&hash, kind);
     imc_hash_add(&hash, bytes, count);
     return imc_hash_end(&hash, digest);
 }
+
+#endif
 
 typedef struct imc_hmac_state {
     imc_hash hash;
@@ -1683,10 +1706,13 @@ static void imc_hmac_begin(imc_hmac_state *hmac, int kind, const void *key, size
 {
     int failed = 0;
     memset(hmac->key, 0, sizeof hmac->key);
-    if (count > sizeof hmac->key)
-        failed = imc_hash_whole(kind, key, count, hmac->key);
-    else
+    if (count > sizeof hmac->key) {
+        imc_hash_begin(&hmac->hash, kind);
+        imc_hash_add(&hmac->hash, key, count);
+        failed = imc_hash_end(&hmac->hash, hmac->key);
+    } else {
         memcpy(hmac->key, key, count);
+    }
     imc_hmac_pass(hmac, &hmac->hash, kind, 0x36);
     hmac->hash.failed |= failed;
 }
@@ -1701,8 +1727,8 @@ static int imc_hmac_end(imc_hmac_state *hmac, unsigned char *digest)
     return failed;
 }
 
-static int imc_hmac(int kind, const void *key, size_t key_count, const void *text, size_t count,
-                    unsigned char *digest)
+static IMC_APART int imc_hmac(int kind, const void *key, size_t key_count, const void *text, size_t count,
+                              unsigned char *digest)
 {
     imc_hmac_state hmac;
     imc_hmac_begin(&hmac, kind, key, key_count);
@@ -1785,7 +1811,6 @@ static int imc_payload_next(imapconnect_payload *payload, const char *const *tex
 /* What an exchange rests on, and what the server's first message says. */
 typedef struct imc_scram {
     int hash;
-    const char *header;       /* "n,,", "y,,", or "p=tls-exporter,,": section 7, gs2-header */
     const char *const *texts; /* user name, password, our nonce */
     imc_slice message;
     imc_slice nonce;
@@ -1894,15 +1919,16 @@ static void imc_scram_copy(imc_hash *from, imc_hash *to)
 }
 
 /* Some more iterations, so that a slow device can do other things between. Both passes of HMAC begin with the same
-   block, which is hashed once. Returns 0 when it went well. */
-static int imc_scram_derive(const imc_scram *scram, imapconnect_scram *key)
+   block, which is hashed once. Returns 0 when it went well. Apart, as what follows: in the frame of a caller it would be
+   a part of every path through that. */
+static IMC_APART int imc_scram_derive(int kind, const char *password, imapconnect_scram *key)
 {
     imc_hmac_state inner;
     imc_hash outer, work;
-    size_t size = imc_hash_size(scram->hash), turns, i;
+    size_t size = imc_hash_size(kind), turns, i;
     int failed = 0;
-    imc_hmac_begin(&inner, scram->hash, scram->texts[1], strlen(scram->texts[1]));
-    imc_hmac_pass(&inner, &outer, scram->hash, 0x36 ^ 0x5c);
+    imc_hmac_begin(&inner, kind, password, strlen(password));
+    imc_hmac_pass(&inner, &outer, kind, 0x36 ^ 0x5c);
     for (turns = 0; turns < IMC_SCRAM_SLICE && key->left > 0; turns++, key->left--) {
         imc_scram_copy(&inner.hash, &work);
         imc_hash_add(&work, key->last, size);
@@ -1919,21 +1945,9 @@ static int imc_scram_derive(const imc_scram *scram, imapconnect_scram *key)
     return failed;
 }
 
-/* What stands behind "c=", section 7: cbind-input, in base64, NUL-terminated. `out` has room for 65 characters. */
-static void imc_scram_bind(const char *header, const unsigned char *exported, char *out)
-{
-    unsigned char input[16 + IMC_SCRAM_EXPORTED];
-    size_t count = strlen(header);
-    memcpy(input, header, count);
-    if (exported != 0) {
-        memcpy(input + count, exported, IMC_SCRAM_EXPORTED);
-        count += IMC_SCRAM_EXPORTED;
-    }
-    out[imc_sasl_base64_encode(out, input, count)] = '\0';
-}
-
 /* HMAC(key, AuthMessage), section 3: all three messages without the proof. */
-static int imc_scram_sign(const imc_scram *scram, const unsigned char *key, const char *binding, unsigned char *out)
+static IMC_APART int imc_scram_sign(const imc_scram *scram, const unsigned char *key, const char *binding,
+                                    unsigned char *out)
 {
     imc_hmac_state hmac;
     imapconnect_payload bare;
@@ -1955,20 +1969,19 @@ static int imc_scram_sign(const imc_scram *scram, const unsigned char *key, cons
 }
 
 /* ClientProof, and ServerSignature, from SaltedPassword: section 3. */
-static int imc_scram_prove(const imc_scram *scram, const unsigned char *salted, const char *binding,
-                           unsigned char *proof, unsigned char *signature)
+static IMC_APART int imc_scram_prove(const imc_scram *scram, imapconnect_scram *salted, const char *binding,
+                                     unsigned char *proof, unsigned char *signature)
 {
-    unsigned char key[32];
+    unsigned char *key = salted->last;
     size_t size = imc_hash_size(scram->hash), i;
-    int failed = imc_hmac(scram->hash, salted, size, "Client Key", 10, proof);
-    failed |= imc_hash_whole(scram->hash, proof, size, key); /* StoredKey */
-    failed |= imc_scram_sign(scram, key, binding, signature);
+    int failed = imc_hmac(scram->hash, salted->sum, size, "Client Key", 10, key);
+    memcpy(proof, key, size);
+    failed |= imc_hash_whole(scram->hash, key, size, key); /* StoredKey */
+    failed |= imc_scram_sign(scram, key, binding, key);
     for (i = 0; i < size; i++)
-        proof[i] = (unsigned char)(proof[i] ^ signature[i]);
-    failed |= imc_hmac(scram->hash, salted, size, "Server Key", 10, key);
-    failed |= imc_scram_sign(scram, key, binding, signature);
-    IMAPCONNECT_WIPE(key, sizeof key);
-    return failed;
+        proof[i] = (unsigned char)(proof[i] ^ key[i]);
+    failed |= imc_hmac(scram->hash, salted->sum, size, "Server Key", 10, key);
+    return failed | imc_scram_sign(scram, key, binding, signature);
 }
 
 /* client-final-message, in base64. `out` holds the server's message at first, and must have room for
@@ -1976,18 +1989,16 @@ static int imc_scram_prove(const imc_scram *scram, const unsigned char *salted, 
    of 200 characters it is 316 bytes at most. Returns its length. */
 static size_t imc_scram_compose(const imc_scram *scram, const char *binding, const unsigned char *proof, char *out)
 {
-    size_t bound = strlen(binding), nonce = scram->nonce.count;
-    char code[44];
-    size_t proved = imc_sasl_base64_encode(code, proof, imc_hash_size(scram->hash));
-    char *text = out + IMAPCONNECT_WRITE_SIZE - (8 + bound + nonce + proved), *next = text;
-    memmove(next + 5 + bound, scram->nonce.bytes, nonce);
-    memcpy(next, "c=", 2);
-    memcpy(next + 2, binding, bound);
-    memcpy(next + 2 + bound, ",r=", 3);
-    next += 5 + bound + nonce;
-    memcpy(next, ",p=", 3);
-    memcpy(next + 3, code, proved);
-    return imc_sasl_base64_encode(out, (const unsigned char *)text, (size_t)(out + IMAPCONNECT_WRITE_SIZE - text));
+    size_t bound = strlen(binding), nonce = scram->nonce.count, size = imc_hash_size(scram->hash);
+    size_t count = 8 + bound + nonce + (size + 2) / 3 * 4;
+    char *text = out + IMAPCONNECT_WRITE_SIZE - count, *next = text + 5 + bound;
+    memmove(next, scram->nonce.bytes, nonce);
+    memcpy(text, "c=", 2);
+    memcpy(text + 2, binding, bound);
+    memcpy(text + 2 + bound, ",r=", 3);
+    memcpy(next + nonce, ",p=", 3);
+    (void)imc_sasl_base64_encode(next + nonce + 3, proof, size);
+    return imc_sasl_base64_encode(out, (const unsigned char *)text, count);
 }
 
 #endif
@@ -4188,14 +4199,22 @@ static void imc_engine_answer_token(imapconnect_engine *engine, const imc_mechan
 #endif
 #ifdef IMC_HAS_SCRAM
 
-/* What the exchange rests on. "y" says that we could bind it to the TLS connection and believe that the server cannot:
-   one that can then knows that somebody has changed its list (RFC 5802 section 6). */
+/* gs2-header, RFC 5802 section 7. "y" says that we could bind the exchange to the TLS connection and believe that the
+   server cannot: one that can then knows that somebody has changed its list (section 6). */
+static const char *imc_engine_scram_header(const imapconnect_engine *engine, const imc_mechanism *mechanism)
+{
+    if (mechanism->bound)
+        return "p=tls-exporter,,";
+    return engine->binds && mechanism->hash == IMC_SHA_256 &&
+                   (engine->capabilities & IMC_CAN_AUTH_SCRAM_256_PLUS) == 0
+               ? "y,,"
+               : "n,,";
+}
+
+/* What the exchange rests on. */
 static void imc_engine_scram(const imapconnect_engine *engine, const imc_mechanism *mechanism, imc_scram *scram)
 {
-    int unbound = engine->bind != 0 && mechanism->hash == IMC_SHA_256 &&
-                  (engine->capabilities & IMC_CAN_AUTH_SCRAM_256_PLUS) == 0;
     scram->hash = mechanism->hash;
-    scram->header = mechanism->bound ? "p=tls-exporter,," : unbound ? "y,," : "n,,";
     scram->texts = engine->writer.text;
     scram->message.bytes = (const unsigned char *)engine->writer.out.bytes;
     scram->message.count = engine->reader.challenge;
@@ -4294,9 +4313,9 @@ static int imc_engine_wants(const imapconnect_engine *engine, const imc_mechanis
     if (auth == IMAPCONNECT_AUTH_AUTO)
         auth = IMAPCONNECT_AUTH_CRAM_MD5 | IMAPCONNECT_AUTH_LOGIN;
 #ifdef IMC_HAS_SCRAM
-    if (mechanism->bound && engine->bind == 0)
+    if (mechanism->bound && !engine->binds)
         return 0;
-    bound = engine->bind != 0 && (engine->capabilities & IMC_CAN_AUTH_SCRAM_256_PLUS) != 0 &&
+    bound = engine->binds && (engine->capabilities & IMC_CAN_AUTH_SCRAM_256_PLUS) != 0 &&
             mechanism->bit == IMAPCONNECT_AUTH_SCRAM_SHA_256;
 #endif
     return (auth & mechanism->bit) != 0 && !bound && engine->tries < IMC_MAX_TRIES;
@@ -4322,9 +4341,7 @@ static void imc_engine_prepare(imapconnect_engine *engine, const imc_mechanism *
         engine->exchange = mechanism->said;
 #ifdef IMC_HAS_SCRAM
     if (mechanism->hash != IMC_NO_HASH) {
-        imc_scram scram;
-        imc_engine_scram(engine, mechanism, &scram);
-        writer->payload.text = scram.header;
+        writer->payload.text = imc_engine_scram_header(engine, mechanism);
         writer->text[2] = engine->scram;
         if (imc_scram_nonce(engine->scram) != 0)
             imc_engine_fail(engine, IMAPCONNECT_E_RANDOM);
@@ -4492,37 +4509,28 @@ static int imc_engine_is_deriving(const imapconnect_engine *engine)
     return engine->state == IMC_AUTHENTICATE && engine->exchange == IMC_DERIVING;
 }
 
-/* The key is there: client-final-message, and the signature that the server must give. */
-static int imc_engine_scram_prove(imapconnect_engine *engine, imc_scram *scram)
-{
-    unsigned char proof[32], signature[32];
-    char binding[65];
-    int failed = scram->header[0] == 'p' ? engine->bind(engine->tls, proof) : 0;
-    if (failed)
-        return 1;
-    imc_scram_bind(scram->header, scram->header[0] == 'p' ? proof : 0, binding);
-    failed = imc_scram_prove(scram, engine->writer.out.challenge.scram.sum, binding, proof, signature);
-    if (!failed)
-        imc_engine_prove(engine, imc_scram_compose(scram, binding, proof, engine->writer.out.bytes), IMC_PROVED);
-    memcpy(engine->scram, signature, sizeof signature);
-    IMAPCONNECT_WIPE(proof, sizeof proof);
-    IMAPCONNECT_WIPE(signature, sizeof signature);
-    return failed;
-}
-
-/* A part of the key; the server is not asked to wait for it within its own time. */
-static void imc_engine_derive(imapconnect_engine *engine)
+/* A part of the key, which takes nothing of the server's time. Returns 1 when it is whole. */
+static int imc_engine_derive(imapconnect_engine *engine)
 {
     imapconnect_scram *key = &engine->writer.out.challenge.scram;
-    imc_scram scram;
-    int failed;
-    imc_engine_scram(engine, &imc_engine_mechanisms[engine->mechanism - 1], &scram);
     engine->step++;
-    failed = imc_scram_derive(&scram, key);
-    if (!failed && key->left == 0)
-        failed = !imc_scram_parse(&scram) || imc_engine_scram_prove(engine, &scram);
-    if (failed)
+    if (imc_scram_derive(imc_engine_mechanisms[engine->mechanism - 1].hash, engine->writer.text[1], key) != 0)
         imc_engine_fail(engine, IMAPCONNECT_E_AUTHENTICATE);
+    return engine->error == 0 && key->left == 0;
+}
+
+/* client-final-message, and the signature that the server must give. `binding` stands behind its "c=". */
+static void imc_engine_scram_prove(imapconnect_engine *engine, const char *binding)
+{
+    unsigned char proof[32], *signature = (unsigned char *)engine->scram;
+    imc_scram scram;
+    imc_engine_scram(engine, &imc_engine_mechanisms[engine->mechanism - 1], &scram);
+    if (!imc_scram_parse(&scram) ||
+        imc_scram_prove(&scram, &engine->writer.out.challenge.scram, binding, proof, signature) != 0)
+        imc_engine_fail(engine, IMAPCONNECT_E_AUTHENTICATE);
+    else
+        imc_engine_prove(engine, imc_scram_compose(&scram, binding, proof, engine->writer.out.bytes), IMC_PROVED);
+    IMAPCONNECT_WIPE(proof, sizeof proof);
 }
 
 #endif
@@ -6062,8 +6070,7 @@ static int imc_session_secure(imapconnect_session *session)
         return code;
     session->secured = 1;
 #ifdef IMC_HAS_SCRAM
-    engine->tls = &session->tls;
-    engine->bind = imc_tls_can_export(&session->tls) ? imc_tls_export : 0;
+    engine->binds = imc_tls_can_export(&session->tls) != 0;
 #endif
     imc_log_note(engine, imc_tls_describe(&session->tls));
     imc_engine_secured(engine);
@@ -6090,14 +6097,44 @@ static int imc_session_exchange(imapconnect_session *session)
     return 0;
 }
 
+#ifdef IMC_HAS_SCRAM
+
+/* What the exchange is bound to, RFC 5802 section 7: cbind-input; in base64, 64 characters at most and NUL. Returns 0 when
+   it is there. */
+static IMC_APART int imc_session_bind(const imapconnect_session *session, char *binding)
+{
+    const imapconnect_engine *engine = &session->engine;
+    const char *header = imc_engine_scram_header(engine, &imc_engine_mechanisms[engine->mechanism - 1]);
+    unsigned char input[16 + IMC_SCRAM_EXPORTED];
+    size_t count = strlen(header);
+    memcpy(input, header, count);
+    if (header[0] == 'p') {
+        if (imc_tls_export(&session->tls, input + count) != 0)
+            return 1;
+        count += IMC_SCRAM_EXPORTED;
+    }
+    binding[imc_sasl_base64_encode(binding, input, count)] = '\0';
+    return 0;
+}
+
+/* The key of SCRAM is whole. */
+static IMC_APART int imc_session_prove(imapconnect_session *session)
+{
+    char binding[65];
+    if (imc_session_bind(session, binding) != 0)
+        return IMAPCONNECT_E_TLS;
+    imc_engine_scram_prove(&session->engine, binding);
+    return 0;
+}
+
+#endif
+
 /* One piece of work, by the state that the engine is in. */
 static int imc_session_work(imapconnect_session *session)
 {
 #ifdef IMC_HAS_SCRAM
-    if (imc_engine_is_deriving(&session->engine)) {
-        imc_engine_derive(&session->engine);
-        return 0;
-    }
+    if (imc_engine_is_deriving(&session->engine))
+        return imc_engine_derive(&session->engine) ? imc_session_prove(session) : 0;
 #endif
     switch (session->engine.state) {
     case IMC_OPENING:
@@ -7872,7 +7909,10 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_CAN_AUTH_SCRAM_256_PLUS
 #undef IMC_CAN_AUTH_XOAUTH2
 #undef IMC_CAN_SASL_IR
+#undef IMC_APART
+#undef IMC_BARE
 #undef IMC_HASH_BLOCK
+#undef IMC_HASH_FRAMES
 #undef IMC_HAS_SCRAM
 #undef IMC_HAS_SCRAM_SHA_1
 #undef IMC_MAX_ITERATIONS
