@@ -337,11 +337,12 @@ static void model_select(model *m, const char *bytes, size_t at, size_t end, uin
 {
     static const char *const words[] = {"* OK [UIDNEXT ", "* OK [UIDVALIDITY ", "* OK [UNSEEN "};
     size_t i, digits;
-    if (model_is(m, 2, "EXISTS"))
+    int numbered = m->count > 2 && m->bytes.bytes[m->tokens[1].at] >= '0' && m->bytes.bytes[m->tokens[1].at] <= '9';
+    if (numbered && model_is(m, 2, "EXISTS"))
         numbers[0] = (uint32_t)model_number(m, 1);
-    if (model_is(m, 2, "RECENT"))
+    if (numbered && model_is(m, 2, "RECENT"))
         numbers[1] = (uint32_t)model_number(m, 1);
-    m->unsure |= model_is(m, 2, "EXPUNGE");
+    m->unsure |= numbered && model_is(m, 2, "EXPUNGE");
     for (i = 0; i < 3; i++) {
         const char *number = bytes + at + strlen(words[i]);
         if (!fuzz_begins(bytes + at, end - at, words[i]))
