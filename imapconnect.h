@@ -1129,6 +1129,7 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
  * What the rooms stand on: headers, hooks, and checks at compile time. A room calls only rooms above it,
  * and none of them down to >>engine does any I/O, asks a clock or takes memory. */
 
+#include <stdarg.h>
 #include <string.h>
 
 #ifndef IMAPCONNECT_NO_SOCKETS
@@ -1237,6 +1238,18 @@ static int imc_bytes_same(const char *text, size_t count, const char *word)
         if (word[i] == '\0' || (text[i] != word[i] && imc_bytes_upper(text[i]) != imc_bytes_upper(word[i])))
             return 0;
     return word[count] == '\0';
+}
+
+/* Which of these words a text is, from 1; 0 for none of them. A NUL stands behind each word, and two behind the last. */
+static unsigned imc_bytes_word(const char *text, size_t count, const char *words)
+{
+    unsigned which;
+    for (which = 1; *words != '\0'; which++) {
+        if (imc_bytes_same(text, count, words))
+            return which;
+        words += strlen(words) + 1;
+    }
+    return 0;
 }
 
 /* The length of a text, counted no further than `limit`. */
@@ -2319,18 +2332,24 @@ enum imc_take {
     IMC_TAKE_NEWS   /* EXISTS, EXPUNGE, RECENT, or flags: `code` of imc_engine_news() */
 };
 
-#define IMC_ASKS     1 /* the capabilities must be known before */
-#define IMC_ENDS     2 /* LOGOUT */
-#define IMC_SELECTS  4 /* no mailbox is open until it has succeeded */
-#define IMC_EXAMINES 8 /* the mailbox is read-only, whatever the server says */
+#define IMC_ASKS     1  /* the capabilities must be known before */
+#define IMC_ENDS     2  /* LOGOUT */
+#define IMC_SELECTS  4  /* no mailbox is open until it has succeeded */
+#define IMC_EXAMINES 8  /* the mailbox is read-only, whatever the server says */
+#define IMC_CHOOSES  16 /* `next` says what is sent; the format only says which arguments there are */
+#define IMC_FILLS    32 /* the first argument is where the outputs go */
+#define IMC_TAKES    64 /* the first two are the caller's function for what comes, and its parameter; 0 is none */
+#define IMC_LISTS    (128 | IMC_TAKES)
+#define IMC_STREAMS  (256 | IMC_TAKES)
 
 /* A command of the time after the login. */
 struct imc_command {
-    const char *reads; /* the response whose values it takes, or 0 */
+    const char *format; /* what is sent, and so the arguments of the call: see >>commands */
+    const char *reads;  /* the response whose values it takes, or 0 */
     void (*take)(imapconnect_engine *engine, int what, const imc_slice *piece);
     void (*next)(imapconnect_engine *engine); /* what comes behind the tagged OK, or a wait; 0: the end of the call */
     int16_t refused; /* the code for a tagged NO or BAD; IMAPCONNECT_E_NO for both of those */
-    uint8_t traits;  /* IMC_ASKS, ... */
+    uint16_t traits; /* IMC_ASKS, ... */
 };
 
 #ifndef IMAPCONNECT_NO_COMMANDS
@@ -3036,14 +3055,24 @@ static int imc_responses_next(imapconnect_engine *engine, const char **at, const
  * Invariant: the caller's texts are read where they are, and a secret is copied nowhere but into the
  * buffer, which is wiped once sent.
  *
- * A command is a format, in which these stand for the next text or the next number of the writer's:
- *   %r  a text as it is         %s  a string, quoted, or a literal when a byte is above 0x7f
- *   %p  the same, and secret    %m  a mailbox name
- *   %n  a number                %f  flags, the number's bits
- *   %l  a literal of so many bytes, from the caller's source */
+ * A command is a format, in which these stand for the next text or the next number of the writer's; it is that of a
+ * call, too, whose arguments are checked by their letters. Texts that go as they are, nothing but printable ASCII:
+ *   %R  any                     %C  a command of the caller's, which may hold any byte
+ *   %B  a section of a BODY     %Q  the criteria of a SEARCH
+ *   %H  its charset             %E  names of extensions
+ * Strings, which go quoted, or as a literal when a byte is above 0x7f:
+ *   %s  any                     %p  a secret
+ *   %i  at most 1024 bytes      %d  a date and time
+ *   %m  a mailbox name
+ * Numbers:
+ *   %n  any                     %u  a UID, which is never 0
+ *   %x  the same, 0 for "*"     %f  flags, the number's bits
+ *   %l  a literal of so many bytes, from the caller's source
+ * What stands between %( and %) goes only when its first argument is there, and not 0. */
 
 /* The longest thing that is written at once: `{4294967295+}` and CRLF. */
 #define IMC_WRITE_ROOM 16
+#define IMC_MAX_ID     1024 /* bytes: RFC 2971 section 3.3 */
 
 /* CR, LF in an argument would end the line, and begin a command of the attacker's: refused everywhere. */
 static int imc_commands_is_line(const char *text, size_t count)
@@ -3238,13 +3267,41 @@ static void imc_commands_upload(imapconnect_engine *engine)
     engine->progress = 1;
 }
 
+/* A number of the format: "*" for the last one there is. */
+static void imc_commands_number(imapconnect_engine *engine)
+{
+    imapconnect_writer *writer = &engine->writer;
+    uint32_t number = writer->number[writer->numbers++];
+    char digits[10];
+    if (number == 0 && writer->open == 'x')
+        imc_commands_show(engine, "*", 1);
+    else
+        imc_commands_show(engine, digits, imc_bytes_decimal(digits, number));
+    writer->open = 0;
+}
+
+/* Goes on behind "%)" when the first argument in there is not. */
+static void imc_commands_skip(imapconnect_writer *writer)
+{
+    const char *next = writer->format;
+    writer->open = 0;
+    while (*next != '%')
+        next++;
+    if (next[1] == 'f' ? writer->number[writer->numbers] != 0 : writer->text[writer->texts] != 0)
+        return;
+    writer->numbers = (uint8_t)(writer->numbers + (next[1] == 'f'));
+    writer->texts = (uint8_t)(writer->texts + (next[1] != 'f'));
+    while (next[0] != '%' || next[1] != ')')
+        next++;
+    writer->format = next;
+}
+
 #endif
 
 /* Begins the argument that the format names. */
 static void imc_commands_open(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
-    char digits[10];
     writer->open = (uint8_t)writer->format[1];
     writer->format += 2;
     writer->offset = 0;
@@ -3252,18 +3309,27 @@ static void imc_commands_open(imapconnect_engine *engine)
     switch (writer->open) {
     case 's':
     case 'p':
+    case 'i':
+    case 'd':
         imc_commands_open_string(engine);
-        break;
-    case 'n':
-        imc_commands_show(engine, digits, imc_bytes_decimal(digits, writer->number[writer->numbers++]));
-        writer->open = 0;
         break;
 #ifndef IMAPCONNECT_NO_COMMANDS
     case 'm':
         imc_commands_open_mailbox(engine);
         break;
+    case 'n':
+    case 'u':
+    case 'x':
+        imc_commands_number(engine);
+        break;
     case 'l':
         imc_commands_open_literal(engine, writer->number[writer->numbers]);
+        break;
+    case '(':
+        imc_commands_skip(writer);
+        break;
+    case ')':
+        writer->open = 0;
         break;
 #endif
     default:
@@ -3304,7 +3370,7 @@ static void imc_commands_text(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
     const char *next = writer->text[writer->texts] + writer->offset;
-    int quoted = writer->open != 'r' && !writer->literal;
+    int quoted = writer->open >= 'a' && !writer->literal;
     size_t count = imc_bytes_length(next, quoted ? 1 : sizeof writer->out - writer->used);
     if (count != 0 && quoted)
         imc_commands_quoted(engine, next);
@@ -3419,24 +3485,165 @@ static void imc_commands_sent(imapconnect_engine *engine, size_t count)
     imc_commands_fill(engine);
 }
 
+/* -- what a call may say -- */
+
 /* A command text that only the library itself may send, or that is no whole line. Returns 0 or an error. */
 static int imc_commands_check(const char *text, size_t count)
 {
-    static const char *const own[] = {"LOGIN",    "AUTHENTICATE", "UNAUTHENTICATE", "STARTTLS",
-                                      "COMPRESS", "LOGOUT",       "IDLE",           "ENABLE"};
     size_t word = 0, i;
     if (count == 0 || text[0] == ' ' || !imc_commands_is_line(text, count))
         return IMAPCONNECT_E_VALUE;
     while (word < count && text[word] != ' ')
         word++;
-    for (i = 0; i < sizeof own / sizeof own[0]; i++)
-        if (imc_bytes_same(text, word, own[i]))
-            return IMAPCONNECT_E_USE_FUNCTION;
+    if (imc_bytes_word(text, word,
+                       "LOGIN\0AUTHENTICATE\0UNAUTHENTICATE\0STARTTLS\0COMPRESS\0LOGOUT\0IDLE\0ENABLE\0") != 0)
+        return IMAPCONNECT_E_USE_FUNCTION;
     if (text[count - 1] != '}')
         return 0;
     for (i = count - 1; i > 0 && (imc_bytes_is_digit(text[i - 1]) || text[i - 1] == '+');)
         i--;
     return i > 0 && i < count - 1 && text[i - 1] == '{' ? IMAPCONNECT_E_LITERAL : 0;
+}
+
+#ifndef IMAPCONNECT_NO_COMMANDS
+
+/* A text that stands in a command as it is: printable ASCII, since anything else could end its line; none of these
+   bytes, "{" among them, which could begin a literal. */
+static int imc_commands_is_plain(const char *text, const char *without)
+{
+    for (; *text != '\0'; text++)
+        if (*text < 0x20 || *text > 0x7e || memchr(without, *text, strlen(without)) != 0)
+            return 0;
+    return 1;
+}
+
+/* Quotes that are not closed would take what follows into the string, and a literal out of it. */
+static int imc_commands_is_closed(const char *criteria)
+{
+    int quoted = 0;
+    for (; *criteria != '\0'; criteria++) {
+        if (*criteria == '"')
+            quoted = !quoted;
+        else if (quoted && *criteria == '\\' && criteria[1] != '\0')
+            criteria++;
+    }
+    return !quoted;
+}
+
+/* Each of these makes another language of it: IMAP4rev2 has other codes and data, RFC 9051 appendix E; with QRESYNC
+   VANISHED stands for EXPUNGE, RFC 7162 section 3.2.10; UIDONLY has no sequence numbers, RFC 9586. */
+static int imc_commands_may_enable(const char *extensions)
+{
+    for (;; extensions++) {
+        size_t count = 0;
+        while (extensions[count] != '\0' && extensions[count] != ' ')
+            count++;
+        if (count == 0 || imc_bytes_word(extensions, count, "IMAP4rev2\0QRESYNC\0UIDONLY\0") != 0)
+            return 0;
+        extensions += count;
+        if (*extensions == '\0')
+            return 1;
+    }
+}
+
+/* May this text of `count` bytes be sent for this letter of a format? */
+static int imc_commands_is_good(const imapconnect_engine *engine, int letter, const char *text, size_t count)
+{
+    switch (letter) {
+    case 'm':
+        return imc_commands_is_line(text, count) && (text[0] == IMC_RAW_NAME || imc_names_is_utf8(text));
+    case 'B':
+        return imc_commands_is_plain(text, "{[]\"\\"); /* it stands between brackets, and must not close them */
+    case 'Q':
+        return count != 0 && imc_commands_is_plain(text, "{") && imc_commands_is_closed(text);
+    case 'H':
+        return count != 0 && imc_commands_is_plain(text, "{ ()\"\\") &&
+               (!engine->utf8 || imc_bytes_same(text, count, "UTF-8"));
+    case 'E':
+        return imc_commands_is_plain(text, "{") && imc_commands_may_enable(text);
+    case 'd':
+        return count == 26 && imc_commands_is_plain(text, "{");
+    default:
+        return imc_commands_is_line(text, count);
+    }
+}
+
+#endif
+
+/* Returns 0 or an error. */
+static int imc_commands_check_text(const imapconnect_engine *engine, int letter, const char *text)
+{
+    size_t count = strlen(text);
+    if (letter == 'C')
+        return imc_commands_check(text, count);
+#ifndef IMAPCONNECT_NO_COMMANDS
+    if (!imc_commands_is_good(engine, letter, text, count))
+        return IMAPCONNECT_E_VALUE;
+    if ((letter == 'i' && count > IMC_MAX_ID) || (letter == 'B' && count > IMAPCONNECT_MAX_ARGUMENT))
+        return IMAPCONNECT_E_TOO_LONG;
+#else
+    (void)engine;
+#endif
+    return 0;
+}
+
+#ifndef IMAPCONNECT_NO_COMMANDS
+
+/* The caller's function, and where the outputs go: they come first. */
+static int imc_commands_collect_taker(imapconnect_engine *engine, unsigned traits, va_list *arguments)
+{
+    if ((traits & IMC_TAKES) != 0) {
+        engine->taker = va_arg(*arguments, imapconnect_taker);
+        if (engine->taker.sink == 0 && (traits & IMC_LISTS) == IMC_LISTS)
+            return IMAPCONNECT_E_NO_LIST;
+        if (engine->taker.sink == 0 && (traits & IMC_STREAMS) == IMC_STREAMS)
+            return IMAPCONNECT_E_PARAMETER;
+    }
+    if ((traits & (IMC_TAKES | IMC_FILLS)) != 0)
+        engine->user = va_arg(*arguments, void *);
+    return 0;
+}
+
+#endif
+
+/* The arguments of a call, in the order of its format, each of them checked. Returns 0 or an error. */
+static int imc_commands_collect(imapconnect_engine *engine, const struct imc_command *command, va_list *arguments)
+{
+    const char **text = engine->writer.text, *format = command->format;
+    int code = 0, optional = 0;
+#ifndef IMAPCONNECT_NO_COMMANDS
+    uint32_t *number = engine->writer.number;
+    memset(number, 0, sizeof engine->writer.number);
+    code = imc_commands_collect_taker(engine, command->traits, arguments);
+#endif
+    for (; code == 0 && *format != '\0'; format++) {
+        if (*format != '%')
+            continue;
+        format++;
+#ifndef IMAPCONNECT_NO_COMMANDS
+        if (*format == '(' || *format == ')') {
+            optional = *format == '(';
+            continue;
+        }
+        if (memchr("nuxfl", *format, 5) != 0) {
+            *number = va_arg(*arguments, uint32_t);
+            if (*number++ == 0 && *format == 'u')
+                code = IMAPCONNECT_E_VALUE;
+            continue;
+        }
+#endif
+        *text = va_arg(*arguments, const char *);
+        if (*text != 0)
+            code = imc_commands_check_text(engine, *format, *text);
+        else if (!optional)
+            code = IMAPCONNECT_E_PARAMETER;
+#ifndef IMAPCONNECT_NO_COMMANDS
+        if (*format == 'H' && engine->utf8)
+            *text = 0; /* it is UTF-8, and must not be named: RFC 6855 section 3 */
+#endif
+        text++;
+    }
+    return code;
 }
 
 /* >>engine ------------------------------------------------------------------------------------------- *
@@ -3470,9 +3677,9 @@ static const char *const imc_engine_phases[] = {"closed",   "connecting",   "han
 
 enum imc_exchange { IMC_NOT_ANSWERED, IMC_ANSWERED, IMC_GIVEN_UP };
 
-static const struct imc_command imc_engine_noop = {0, 0, 0, IMAPCONNECT_E_NOOP, 0};
-static const struct imc_command imc_engine_text = {0, 0, 0, IMAPCONNECT_E_NO, 0};
-static const struct imc_command imc_engine_logout = {0, 0, 0, IMAPCONNECT_E_LOGOUT, IMC_ENDS};
+static const struct imc_command imc_engine_noop = {"NOOP", 0, 0, 0, IMAPCONNECT_E_NOOP, 0};
+static const struct imc_command imc_engine_text = {"%C", 0, 0, 0, IMAPCONNECT_E_NO, 0};
+static const struct imc_command imc_engine_logout = {"LOGOUT", 0, 0, 0, IMAPCONNECT_E_LOGOUT, IMC_ENDS};
 
 /* The mechanisms, in the documented order. `clear` ones show the password to whoever reads the line. */
 typedef struct imc_mechanism {
@@ -3701,18 +3908,26 @@ static void imc_engine_run(imapconnect_engine *engine, const struct imc_command 
     imc_engine_send(engine, (command->traits & IMC_ENDS) != 0 ? IMC_LOGOUT : IMC_COMMAND, format);
 }
 
-/* A call begins. Without a format it is `next` that chooses what is sent, once it is known what the server can do. */
-static void imc_engine_begin(imapconnect_engine *engine, const struct imc_command *command, const char *format)
+/* The command of a call, unless its `next` chooses another one. */
+static void imc_engine_choose(imapconnect_engine *engine)
+{
+    const struct imc_command *command = engine->command;
+    if ((command->traits & IMC_CHOOSES) != 0)
+        command->next(engine);
+    else
+        imc_engine_run(engine, command, command->format);
+}
+
+/* A call begins. */
+static void imc_engine_begin(imapconnect_engine *engine, const struct imc_command *command)
 {
     engine->command = command;
     if ((command->traits & IMC_SELECTS) != 0)
         engine->exists = IMC_UNKNOWN;
     if ((command->traits & IMC_ASKS) != 0 && !engine->asked)
         imc_engine_send(engine, IMC_ASKING, "CAPABILITY");
-    else if (format == 0)
-        command->next(engine);
     else
-        imc_engine_run(engine, command, format);
+        imc_engine_choose(engine);
 }
 
 /* The capabilities after the login came, or were refused; then those from before it must do. */
@@ -3720,7 +3935,7 @@ static void imc_engine_asked(imapconnect_engine *engine, int code)
 {
     (void)code;
     engine->asked = 1;
-    engine->command->next(engine);
+    imc_engine_choose(engine);
 }
 
 /* OK: the command is done, and perhaps the next one of the same call follows. In place of a "+" it is a lie. */
@@ -5361,16 +5576,30 @@ static int imc_session_enter(const imapconnect_session *session, imapconnect_lis
     return code;
 }
 
-/* A command, once imc_session_enter() has let it in and its arguments are set. */
-static int imc_session_command(imapconnect_session *session, const struct imc_command *command, const char *format,
+/* Begins a command whose arguments are set. */
+static int imc_session_command(imapconnect_session *session, const struct imc_command *command,
                                imapconnect_list *responses)
 {
     session->busy = session->running = 1; /* from here on callbacks are called, the clock among them */
     if (session->began != imc_session_now(session))
         session->sockets.drained = 0; /* what has come since the last call is read before we write */
     imc_engine_call(&session->engine, responses);
-    imc_engine_begin(&session->engine, command, format);
+    imc_engine_begin(&session->engine, command);
     return imc_session_run(session);
+}
+
+/* A call: its arguments stand in the order of the command's format, behind those that its traits say come first. */
+static int imc_session_call(imapconnect_session *session, const struct imc_command *command,
+                            imapconnect_list *responses, ...)
+{
+    int code = imc_session_enter(session, responses);
+    va_list arguments;
+    if (code != 0)
+        return code;
+    va_start(arguments, responses);
+    code = imc_commands_collect(&session->engine, command, &arguments);
+    va_end(arguments);
+    return code != 0 ? code : imc_session_command(session, command, responses);
 }
 
 /* >>connect ------------------------------------------------------------------------------------------ *
@@ -5496,25 +5725,17 @@ IMAPCONNECT_API int imapconnect_disconnect(imapconnect_session *session, imapcon
             imapconnect_close(session);
         return code;
     }
-    return imc_session_command(session, &imc_engine_logout, "LOGOUT", responses);
+    return imc_session_command(session, &imc_engine_logout, responses);
 }
 
 IMAPCONNECT_API int imapconnect_noop(imapconnect_session *session, imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    return code != 0 ? code : imc_session_command(session, &imc_engine_noop, "NOOP", responses);
+    return imc_session_call(session, &imc_engine_noop, responses);
 }
 
 IMAPCONNECT_API int imapconnect_command(imapconnect_session *session, const char *text, imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    if (code != 0)
-        return code;
-    code = text == 0 ? IMAPCONNECT_E_PARAMETER : imc_commands_check(text, strlen(text));
-    if (code != 0)
-        return code;
-    session->engine.writer.text[0] = text;
-    return imc_session_command(session, &imc_engine_text, "%r", responses);
+    return imc_session_call(session, &imc_engine_text, responses, text);
 }
 
 IMAPCONNECT_API int imapconnect_step(imapconnect_session *session)
@@ -5594,50 +5815,6 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
  * Mailboxes as a whole: which is open, which there are. Invariant of this room and those below: arguments
  * are checked before a byte leaves; what changes the state of the session is asked of >>engine. */
 
-/* A mailbox name that can be sent. Returns 0 or an error. */
-static int imc_mailboxes_check(const char *name)
-{
-    if (name == 0)
-        return IMAPCONNECT_E_PARAMETER;
-    if (!imc_commands_is_line(name, strlen(name)))
-        return IMAPCONNECT_E_VALUE;
-    return name[0] == IMC_RAW_NAME || imc_names_is_utf8(name) ? 0 : IMAPCONNECT_E_VALUE;
-}
-
-/* A text that stands in a command as it is: printable ASCII, since anything else could end its line, or begin a
-   literal. */
-static int imc_mailboxes_check_text(const char *text)
-{
-    if (text == 0)
-        return IMAPCONNECT_E_PARAMETER;
-    for (; *text != '\0'; text++)
-        if (*text < 0x20 || *text > 0x7e || *text == '{')
-            return IMAPCONNECT_E_VALUE;
-    return 0;
-}
-
-/* A command with one mailbox name; `output` is where its numbers go. */
-static int imc_mailboxes_named(imapconnect_session *session, const struct imc_command *command, const char *format,
-                               const char *mailbox, void *output, imapconnect_list *responses)
-{
-    int code = imc_session_enter(session, responses);
-    if (code == 0)
-        code = imc_mailboxes_check(mailbox);
-    if (code != 0)
-        return code;
-    session->engine.writer.text[0] = mailbox;
-    session->engine.user = output;
-    return imc_session_command(session, command, format, responses);
-}
-
-/* A command without arguments. */
-static int imc_mailboxes_bare(imapconnect_session *session, const struct imc_command *command, const char *format,
-                              imapconnect_list *responses)
-{
-    int code = imc_session_enter(session, responses);
-    return code != 0 ? code : imc_session_command(session, command, format, responses);
-}
-
 /* -- SELECT and EXAMINE -- */
 
 /* "UIDNEXT 4392", in the order in which they are kept. */
@@ -5707,26 +5884,27 @@ static void imc_select_end(imapconnect_engine *engine)
     imc_engine_finish(engine, IMAPCONNECT_OK);
 }
 
-static const struct imc_command imc_select = {"FLAGS", imc_select_take, imc_select_end, IMAPCONNECT_E_SELECT,
-                                              IMC_SELECTS};
-static const struct imc_command imc_examine = {"FLAGS", imc_select_take, imc_select_end, IMAPCONNECT_E_SELECT,
-                                               IMC_SELECTS | IMC_EXAMINES};
+static const struct imc_command imc_select = {
+    "SELECT %m", "FLAGS", imc_select_take, imc_select_end, IMAPCONNECT_E_SELECT, IMC_FILLS | IMC_SELECTS};
+static const struct imc_command imc_examine = {"EXAMINE %m",         "FLAGS",
+                                               imc_select_take,      imc_select_end,
+                                               IMAPCONNECT_E_SELECT, IMC_FILLS | IMC_SELECTS | IMC_EXAMINES};
 
 IMAPCONNECT_API int imapconnect_select_mailbox(imapconnect_session *session, const char *mailbox,
                                                imapconnect_selection *selection, imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_select, "SELECT %m", mailbox, selection, responses);
+    return imc_session_call(session, &imc_select, responses, (void *)selection, mailbox);
 }
 
 IMAPCONNECT_API int imapconnect_examine_mailbox(imapconnect_session *session, const char *mailbox,
                                                 imapconnect_selection *selection, imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_examine, "EXAMINE %m", mailbox, selection, responses);
+    return imc_session_call(session, &imc_examine, responses, (void *)selection, mailbox);
 }
 
 /* -- what has no arguments -- */
 
-static const struct imc_command imc_check = {0, 0, 0, IMAPCONNECT_E_CHECK, 0};
+static const struct imc_command imc_check = {"CHECK", 0, 0, 0, IMAPCONNECT_E_CHECK, 0};
 
 /* The mailbox is closed. */
 static void imc_close_end(imapconnect_engine *engine)
@@ -5735,49 +5913,33 @@ static void imc_close_end(imapconnect_engine *engine)
     imc_engine_finish(engine, IMAPCONNECT_OK);
 }
 
-static const struct imc_command imc_close = {0, 0, imc_close_end, IMAPCONNECT_E_NO, 0};
+static const struct imc_command imc_close = {"CLOSE", 0, 0, imc_close_end, IMAPCONNECT_E_NO, 0};
+static const struct imc_command imc_unselect = {"UNSELECT", 0, 0, imc_close_end, IMAPCONNECT_E_NO, 0};
 
 IMAPCONNECT_API int imapconnect_close_mailbox(imapconnect_session *session, imapconnect_list *responses)
 {
-    return imc_mailboxes_bare(session, &imc_close, "CLOSE", responses);
+    return imc_session_call(session, &imc_close, responses);
 }
 
 IMAPCONNECT_API int imapconnect_unselect_mailbox(imapconnect_session *session, imapconnect_list *responses)
 {
-    return imc_mailboxes_bare(session, &imc_close, "UNSELECT", responses);
+    return imc_session_call(session, &imc_unselect, responses);
 }
 
 IMAPCONNECT_API int imapconnect_check(imapconnect_session *session, imapconnect_list *responses)
 {
-    return imc_mailboxes_bare(session, &imc_check, "CHECK", responses);
+    return imc_session_call(session, &imc_check, responses);
 }
 
 /* -- ID and ENABLE -- */
 
-/* What is said of a client, RFC 2971 section 3.3. */
-static int imc_id_check(const char *text)
-{
-    size_t count = text == 0 ? 0 : strlen(text);
-    if (count > 1024)
-        return IMAPCONNECT_E_TOO_LONG;
-    return imc_commands_is_line(text, count) ? 0 : IMAPCONNECT_E_VALUE;
-}
+static const struct imc_command imc_id = {"ID (\"name\" %i%( \"version\" %i%))", 0, 0, 0, IMAPCONNECT_E_NO, 0};
+static const struct imc_command imc_id_nil = {"ID NIL", 0, 0, 0, IMAPCONNECT_E_NO, 0};
 
 IMAPCONNECT_API int imapconnect_id(imapconnect_session *session, const char *name, const char *version,
                                    imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    const char *format = name == 0 ? "ID NIL" : version == 0 ? "ID (\"name\" %s)" : "ID (\"name\" %s \"version\" %s)";
-    if (code != 0)
-        return code;
-    code = imc_id_check(name);
-    if (code == 0)
-        code = imc_id_check(version);
-    if (code != 0)
-        return code;
-    session->engine.writer.text[0] = name;
-    session->engine.writer.text[1] = version;
-    return imc_session_command(session, &imc_engine_text, format, responses);
+    return imc_session_call(session, name == 0 ? &imc_id_nil : &imc_id, responses, name, version);
 }
 
 static void imc_enable_take(imapconnect_engine *engine, int what, const imc_slice *piece)
@@ -5787,37 +5949,12 @@ static void imc_enable_take(imapconnect_engine *engine, int what, const imc_slic
         engine->utf8 = 1;
 }
 
-static const struct imc_command imc_enable = {"ENABLED", imc_enable_take, 0, IMAPCONNECT_E_NO, 0};
-
-/* Each of these makes another language of it: IMAP4rev2 has other codes and data, RFC 9051 appendix E; with QRESYNC
-   VANISHED stands for EXPUNGE, RFC 7162 section 3.2.10; UIDONLY has no sequence numbers, RFC 9586. */
-static int imc_enable_check(const char *extensions)
-{
-    int code = imc_mailboxes_check_text(extensions);
-    size_t count;
-    if (code != 0 || *extensions == '\0')
-        return code != 0 ? code : IMAPCONNECT_E_VALUE;
-    for (;; extensions += count + 1) {
-        for (count = 0; extensions[count] != '\0' && extensions[count] != ' ';)
-            count++;
-        if (count == 0 || imc_bytes_same(extensions, count, "IMAP4rev2") ||
-            imc_bytes_same(extensions, count, "QRESYNC") || imc_bytes_same(extensions, count, "UIDONLY"))
-            return IMAPCONNECT_E_VALUE;
-        if (extensions[count] == '\0')
-            return 0;
-    }
-}
+static const struct imc_command imc_enable = {"ENABLE %E", "ENABLED", imc_enable_take, 0, IMAPCONNECT_E_NO, 0};
 
 IMAPCONNECT_API int imapconnect_enable(imapconnect_session *session, const char *extensions,
                                        imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    if (code == 0)
-        code = imc_enable_check(extensions);
-    if (code != 0)
-        return code;
-    session->engine.writer.text[0] = extensions;
-    return imc_session_command(session, &imc_enable, "ENABLE %r", responses);
+    return imc_session_call(session, &imc_enable, responses, extensions);
 }
 
 #ifndef IMAPCONNECT_NO_MAILBOXES
@@ -5931,47 +6068,27 @@ static void imc_list_take(imapconnect_engine *engine, int what, const imc_slice 
     }
 }
 
-static const struct imc_command imc_list_rows = {"LIST", imc_list_take, 0, IMAPCONNECT_E_LIST, 0};
-static const struct imc_command imc_lsub_rows = {"LSUB", imc_list_take, 0, IMAPCONNECT_E_LIST, 0};
-
-static int imc_mailboxes_pair(imapconnect_session *session, const struct imc_command *command, const char *format,
-                              const char *const *names, imapconnect_on_mailbox on_mailbox, void *user,
-                              imapconnect_list *responses)
-{
-    int code = imc_session_enter(session, responses);
-    if (code == 0)
-        code = imc_mailboxes_check(names[0]);
-    if (code == 0)
-        code = imc_mailboxes_check(names[1]);
-    if (code == 0 && command->take == imc_list_take && on_mailbox == 0)
-        code = IMAPCONNECT_E_NO_LIST;
-    if (code != 0)
-        return code;
-    session->engine.writer.text[0] = names[0];
-    session->engine.writer.text[1] = names[1];
-    session->engine.taker.mailbox = on_mailbox;
-    session->engine.user = user;
-    return imc_session_command(session, command, format, responses);
-}
+static const struct imc_command imc_list_rows = {"LIST %m %m",       "LIST",   imc_list_take, 0,
+                                                 IMAPCONNECT_E_LIST, IMC_LISTS};
+static const struct imc_command imc_lsub_rows = {"LSUB %m %m",       "LSUB",   imc_list_take, 0,
+                                                 IMAPCONNECT_E_LIST, IMC_LISTS};
 
 IMAPCONNECT_API int imapconnect_list_mailboxes(imapconnect_session *session, const char *reference,
                                                const char *pattern, imapconnect_on_mailbox on_mailbox, void *user,
                                                imapconnect_list *responses)
 {
-    const char *names[2];
-    names[0] = reference;
-    names[1] = pattern;
-    return imc_mailboxes_pair(session, &imc_list_rows, "LIST %m %m", names, on_mailbox, user, responses);
+    imapconnect_taker taker;
+    taker.mailbox = on_mailbox;
+    return imc_session_call(session, &imc_list_rows, responses, taker, user, reference, pattern);
 }
 
 IMAPCONNECT_API int imapconnect_list_subscribed_mailboxes(imapconnect_session *session, const char *reference,
                                                           const char *pattern, imapconnect_on_mailbox on_mailbox,
                                                           void *user, imapconnect_list *responses)
 {
-    const char *names[2];
-    names[0] = reference;
-    names[1] = pattern;
-    return imc_mailboxes_pair(session, &imc_lsub_rows, "LSUB %m %m", names, on_mailbox, user, responses);
+    imapconnect_taker taker;
+    taker.mailbox = on_mailbox;
+    return imc_session_call(session, &imc_lsub_rows, responses, taker, user, reference, pattern);
 }
 
 IMAPCONNECT_API int imapconnect_collect_mailbox(void *user, const imapconnect_mailbox *row)
@@ -5990,43 +6107,40 @@ IMAPCONNECT_API int imapconnect_collect_mailbox(void *user, const imapconnect_ma
 
 /* -- what changes mailboxes -- */
 
-static const struct imc_command imc_create = {0, 0, 0, IMAPCONNECT_E_CREATE, 0};
-static const struct imc_command imc_delete = {0, 0, 0, IMAPCONNECT_E_DELETE, 0};
-static const struct imc_command imc_rename = {0, 0, 0, IMAPCONNECT_E_RENAME, 0};
-static const struct imc_command imc_subscribe = {0, 0, 0, IMAPCONNECT_E_SUBSCRIBE, 0};
-static const struct imc_command imc_unsubscribe = {0, 0, 0, IMAPCONNECT_E_UNSUBSCRIBE, 0};
+static const struct imc_command imc_create = {"CREATE %m", 0, 0, 0, IMAPCONNECT_E_CREATE, 0};
+static const struct imc_command imc_delete = {"DELETE %m", 0, 0, 0, IMAPCONNECT_E_DELETE, 0};
+static const struct imc_command imc_rename = {"RENAME %m %m", 0, 0, 0, IMAPCONNECT_E_RENAME, 0};
+static const struct imc_command imc_subscribe = {"SUBSCRIBE %m", 0, 0, 0, IMAPCONNECT_E_SUBSCRIBE, 0};
+static const struct imc_command imc_unsubscribe = {"UNSUBSCRIBE %m", 0, 0, 0, IMAPCONNECT_E_UNSUBSCRIBE, 0};
 
 IMAPCONNECT_API int imapconnect_create_mailbox(imapconnect_session *session, const char *mailbox,
                                                imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_create, "CREATE %m", mailbox, 0, responses);
+    return imc_session_call(session, &imc_create, responses, mailbox);
 }
 
 IMAPCONNECT_API int imapconnect_delete_mailbox(imapconnect_session *session, const char *mailbox,
                                                imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_delete, "DELETE %m", mailbox, 0, responses);
+    return imc_session_call(session, &imc_delete, responses, mailbox);
 }
 
 IMAPCONNECT_API int imapconnect_subscribe_mailbox(imapconnect_session *session, const char *mailbox,
                                                   imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_subscribe, "SUBSCRIBE %m", mailbox, 0, responses);
+    return imc_session_call(session, &imc_subscribe, responses, mailbox);
 }
 
 IMAPCONNECT_API int imapconnect_unsubscribe_mailbox(imapconnect_session *session, const char *mailbox,
                                                     imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_unsubscribe, "UNSUBSCRIBE %m", mailbox, 0, responses);
+    return imc_session_call(session, &imc_unsubscribe, responses, mailbox);
 }
 
 IMAPCONNECT_API int imapconnect_rename_mailbox(imapconnect_session *session, const char *old_name,
                                                const char *new_name, imapconnect_list *responses)
 {
-    const char *names[2];
-    names[0] = old_name;
-    names[1] = new_name;
-    return imc_mailboxes_pair(session, &imc_rename, "RENAME %m %m", names, 0, 0, responses);
+    return imc_session_call(session, &imc_rename, responses, old_name, new_name);
 }
 
 /* -- STATUS -- */
@@ -6054,13 +6168,17 @@ static void imc_status_end(imapconnect_engine *engine)
     imc_engine_finish(engine, IMAPCONNECT_OK);
 }
 
-static const struct imc_command imc_status = {"STATUS", imc_status_take, imc_status_end, IMAPCONNECT_E_NO, 0};
+static const struct imc_command imc_status = {"STATUS %m (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)",
+                                              "STATUS",
+                                              imc_status_take,
+                                              imc_status_end,
+                                              IMAPCONNECT_E_NO,
+                                              IMC_FILLS};
 
 IMAPCONNECT_API int imapconnect_mailbox_status(imapconnect_session *session, const char *mailbox,
                                                imapconnect_status *status, imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_status, "STATUS %m (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)",
-                               mailbox, status, responses);
+    return imc_session_call(session, &imc_status, responses, (void *)status, mailbox);
 }
 
 /* -- NAMESPACE -- */
@@ -6105,19 +6223,15 @@ static void imc_namespace_take(imapconnect_engine *engine, int what, const imc_s
     }
 }
 
-static const struct imc_command imc_namespaces = {"NAMESPACE", imc_namespace_take, 0, IMAPCONNECT_E_NO, 0};
+static const struct imc_command imc_namespaces = {"NAMESPACE", "NAMESPACE",      imc_namespace_take,
+                                                  0,           IMAPCONNECT_E_NO, IMC_LISTS};
 
 IMAPCONNECT_API int imapconnect_list_namespaces(imapconnect_session *session, imapconnect_on_namespace on_namespace,
                                                 void *user, imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    if (code == 0 && on_namespace == 0)
-        code = IMAPCONNECT_E_NO_LIST;
-    if (code != 0)
-        return code;
-    session->engine.taker.space = on_namespace;
-    session->engine.user = user;
-    return imc_session_command(session, &imc_namespaces, "NAMESPACE", responses);
+    imapconnect_taker taker;
+    taker.space = on_namespace;
+    return imc_session_call(session, &imc_namespaces, responses, taker, user);
 }
 
 #endif /* IMAPCONNECT_NO_MAILBOXES */
@@ -6272,50 +6386,48 @@ static void imc_messages_end(imapconnect_engine *engine)
     imc_engine_finish(engine, complete ? IMAPCONNECT_OK : IMAPCONNECT_E_FETCH_INCOMPLETE);
 }
 
-static const struct imc_command imc_messages_rows = {"FETCH", imc_messages_take, imc_messages_end,
-                                                     IMAPCONNECT_E_FETCH_REPLY, 0};
+static const struct imc_command imc_messages_rows = {"UID FETCH %n:%x (UID RFC822.SIZE INTERNALDATE FLAGS)",
+                                                     "FETCH",
+                                                     imc_messages_take,
+                                                     imc_messages_end,
+                                                     IMAPCONNECT_E_FETCH_REPLY,
+                                                     0};
 
-/* NOOP has brought the news. A number behind the last one would be BAD, and "10:*" in a mailbox of five is 5:10:
-   RFC 3501 section 9, seq-range. */
-static void imc_messages_fetch(imapconnect_engine *engine)
+/* First NOOP, which brings the news. A number behind the last one would be BAD, and "10:*" in a mailbox of five is
+   5:10: RFC 3501 section 9, seq-range. */
+static void imc_messages_next(imapconnect_engine *engine)
 {
-#define IMC_FETCH_ITEMS " (UID RFC822.SIZE INTERNALDATE FLAGS)"
-    static const char *const formats[] = {"%rFETCH %n:%n" IMC_FETCH_ITEMS, "%rFETCH %n:*" IMC_FETCH_ITEMS};
-#undef IMC_FETCH_ITEMS
     uint32_t *range = engine->writer.number;
-    const char *format = formats[range[1] == 0];
     int by_sequence = range[2] == IMAPCONNECT_BY_SEQUENCE;
+    if (engine->state != IMC_COMMAND) {
+        imc_engine_run(engine, engine->command, "NOOP");
+        return;
+    }
     if (engine->exists == 0 || (by_sequence && range[0] > engine->exists)) {
         imc_engine_finish(engine, IMAPCONNECT_OK);
         return;
     }
-    if (by_sequence && (range[1] == 0 || range[1] > engine->exists))
+    if (by_sequence && range[1] > engine->exists)
         range[1] = engine->exists;
-    engine->writer.text[0] = by_sequence ? "" : "UID ";
-    imc_engine_run(engine, &imc_messages_rows, format);
+    imc_engine_run(engine, &imc_messages_rows, imc_messages_rows.format + (by_sequence ? strlen("UID ") : 0));
+    if (by_sequence && range[1] == 0)
+        range[1] = engine->exists; /* which rows must come; "*" is written already */
 }
 
-static const struct imc_command imc_messages_noop = {0, 0, imc_messages_fetch, IMAPCONNECT_E_NOOP, 0};
+static const struct imc_command imc_messages = {
+    "%u%x%n", 0, 0, imc_messages_next, IMAPCONNECT_E_NOOP, IMC_LISTS | IMC_CHOOSES};
 
 IMAPCONNECT_API int imapconnect_list_messages(imapconnect_session *session, int by, uint32_t first, uint32_t last,
                                               imapconnect_on_message on_message, void *user,
                                               imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    uint32_t *range;
-    if (code == 0 && on_message == 0)
-        code = IMAPCONNECT_E_NO_LIST;
-    if (code == 0 && (by < IMAPCONNECT_BY_SEQUENCE || by > IMAPCONNECT_BY_UID || (last != 0 && last < first)))
-        code = IMAPCONNECT_E_VALUE;
-    if (code != 0)
-        return code;
-    range = session->engine.writer.number;
-    range[0] = first != 0 ? first : 1;
-    range[1] = last;
-    range[2] = (uint32_t)by;
-    session->engine.taker.message = on_message;
-    session->engine.user = user;
-    return imc_session_command(session, &imc_messages_noop, "NOOP", responses);
+    imapconnect_taker taker;
+    taker.message = on_message;
+    if (first == 0)
+        first = 1;
+    if (by < IMAPCONNECT_BY_SEQUENCE || by > IMAPCONNECT_BY_UID || (last != 0 && last < first))
+        first = 0; /* is refused */
+    return imc_session_call(session, &imc_messages, responses, taker, user, first, last, (uint32_t)by);
 }
 
 IMAPCONNECT_API int imapconnect_collect_message(void *user, const imapconnect_message *row)
@@ -6439,48 +6551,22 @@ static void imc_recv_end(imapconnect_engine *engine)
     imc_engine_finish(engine, row->finished && !gone ? IMAPCONNECT_OK : IMAPCONNECT_E_NO_MESSAGE);
 }
 
-static const struct imc_command imc_recv = {"FETCH", imc_recv_take, imc_recv_end, IMAPCONNECT_E_RECEIVE, 0};
-
-/* A section stands between brackets, and must not close them. */
-static int imc_recv_check(uint32_t uid, const char *section, imapconnect_sink sink)
-{
-    int code = imc_mailboxes_check_text(section);
-    if (sink == 0)
-        return IMAPCONNECT_E_PARAMETER;
-    if (uid == 0)
-        return IMAPCONNECT_E_VALUE;
-    if (code != 0)
-        return code;
-    if (strlen(section) > IMAPCONNECT_MAX_ARGUMENT)
-        return IMAPCONNECT_E_TOO_LONG;
-    for (; *section != '\0'; section++)
-        if (*section == '[' || *section == ']' || *section == '"' || *section == '\\')
-            return IMAPCONNECT_E_VALUE;
-    return 0;
-}
+static const struct imc_command imc_recv = {"UID FETCH %u (UID BODY%R[%B])", "FETCH",    imc_recv_take, imc_recv_end,
+                                            IMAPCONNECT_E_RECEIVE,           IMC_STREAMS};
+static const struct imc_command imc_recv_range = {
+    "UID FETCH %u (UID BODY%R[%B]<%n.%n>)", "FETCH", imc_recv_take, imc_recv_end, IMAPCONNECT_E_RECEIVE, IMC_STREAMS};
 
 IMAPCONNECT_API int imapconnect_recv_part(imapconnect_session *session, uint32_t uid, const imapconnect_part *part,
                                           imapconnect_sink sink, void *user, imapconnect_list *responses)
 {
-    static const char *const formats[] = {"UID FETCH %n (UID BODY%r[%r])", "UID FETCH %n (UID BODY%r[%r]<%n.%n>)"};
-    int code = imc_session_enter(session, responses);
-    const char *section = part != 0 && part->section != 0 ? part->section : "";
-    imapconnect_writer *writer;
-    int range;
-    if (code == 0)
-        code = part == 0 ? IMAPCONNECT_E_PARAMETER : imc_recv_check(uid, section, sink);
-    if (code != 0)
-        return code;
-    range = part->offset != 0 || part->count != 0;
-    writer = &session->engine.writer;
-    writer->text[0] = part->mark_seen ? "" : ".PEEK";
-    writer->text[1] = section;
-    writer->number[0] = uid;
-    writer->number[1] = part->offset;
-    writer->number[2] = range && part->count == 0 ? 0xffffffff : part->count;
-    session->engine.taker.sink = sink;
-    session->engine.user = user;
-    return imc_session_command(session, &imc_recv, formats[range], responses);
+    static const imapconnect_part all = {0, 0, 0, 0};
+    imapconnect_taker taker;
+    taker.sink = part != 0 ? sink : 0;
+    if (part == 0)
+        part = &all;
+    return imc_session_call(session, part->offset != 0 || part->count != 0 ? &imc_recv_range : &imc_recv, responses,
+                            taker, user, uid, part->mark_seen ? "" : ".PEEK", part->section != 0 ? part->section : "",
+                            part->offset, part->count != 0 ? part->count : 0xffffffff);
 }
 
 IMAPCONNECT_API int imapconnect_recv_headers(imapconnect_session *session, uint32_t uid, imapconnect_sink sink,
@@ -6501,13 +6587,17 @@ IMAPCONNECT_API int imapconnect_recv_message(imapconnect_session *session, uint3
 
 #define IMC_FLAG_DELETED 2u
 
-static const struct imc_command imc_store_last = {0, 0, 0, IMAPCONNECT_E_STORE, 0};
-static const struct imc_command imc_expunge = {0, 0, 0, IMAPCONNECT_E_EXPUNGE, 0};
+static const struct imc_command imc_store_last = {0, 0, 0, 0, IMAPCONNECT_E_STORE, 0};
+static const struct imc_command imc_expunge = {"EXPUNGE", 0, 0, 0, IMAPCONNECT_E_EXPUNGE, 0};
 
-/* Those to be added are; the third number holds those to be removed. */
+/* Those to be added, and then those to be removed; the third number holds them. */
 static void imc_store_next(imapconnect_engine *engine)
 {
     uint32_t *number = engine->writer.number;
+    if (engine->state != IMC_COMMAND && number[1] != 0) {
+        imc_engine_run(engine, engine->command, "UID STORE %n +FLAGS.SILENT %f");
+        return;
+    }
     number[1] = number[2];
     if (number[1] == 0)
         imc_engine_finish(engine, IMAPCONNECT_OK);
@@ -6515,36 +6605,27 @@ static void imc_store_next(imapconnect_engine *engine)
         imc_engine_run(engine, &imc_store_last, "UID STORE %n -FLAGS.SILENT %f");
 }
 
-static const struct imc_command imc_store = {0, 0, imc_store_next, IMAPCONNECT_E_STORE, 0};
+static const struct imc_command imc_store = {"%u%f%f", 0, 0, imc_store_next, IMAPCONNECT_E_STORE, IMC_CHOOSES};
 
 IMAPCONNECT_API int imapconnect_set_message_flags(imapconnect_session *session, uint32_t uid, int answered,
                                                   int deleted, int draft, int flagged, int seen,
                                                   imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
     const int wanted[] = {answered, deleted, draft, flagged, IMAPCONNECT_LEAVE, seen};
-    uint32_t *number, add = 0, off = 0;
+    uint32_t add = 0, off = 0;
     unsigned i;
     for (i = 0; i < 6; i++) {
-        if (code == 0 && (wanted[i] < IMAPCONNECT_REMOVE || wanted[i] > IMAPCONNECT_ADD))
-            code = IMAPCONNECT_E_VALUE;
+        if (wanted[i] < IMAPCONNECT_REMOVE || wanted[i] > IMAPCONNECT_ADD)
+            uid = 0; /* is refused */
         add |= (uint32_t)(wanted[i] == IMAPCONNECT_ADD) << i;
         off |= (uint32_t)(wanted[i] == IMAPCONNECT_REMOVE) << i;
     }
-    if (code == 0 && uid == 0)
-        code = IMAPCONNECT_E_VALUE;
-    if (code != 0 || (add | off) == 0)
-        return code;
-    number = session->engine.writer.number;
-    number[0] = uid;
-    number[1] = add;
-    number[2] = off;
-    return imc_session_command(session, &imc_store, add != 0 ? "UID STORE %n +FLAGS.SILENT %f" : 0, responses);
+    return imc_session_call(session, &imc_store, responses, uid, add, off);
 }
 
 IMAPCONNECT_API int imapconnect_expunge_messages(imapconnect_session *session, imapconnect_list *responses)
 {
-    return imc_mailboxes_bare(session, &imc_expunge, "EXPUNGE", responses);
+    return imc_session_call(session, &imc_expunge, responses);
 }
 
 /* -- copy, move -- */
@@ -6556,7 +6637,7 @@ static void imc_move_expunge(imapconnect_engine *engine)
     imc_engine_run(engine, &imc_expunge, by_uid ? "UID EXPUNGE %n" : "EXPUNGE");
 }
 
-static const struct imc_command imc_move_store = {0, 0, imc_move_expunge, IMAPCONNECT_E_STORE, 0};
+static const struct imc_command imc_move_store = {0, 0, 0, imc_move_expunge, IMAPCONNECT_E_STORE, 0};
 
 static void imc_move_flag(imapconnect_engine *engine)
 {
@@ -6564,46 +6645,33 @@ static void imc_move_flag(imapconnect_engine *engine)
     imc_engine_run(engine, &imc_move_store, "UID STORE %n +FLAGS.SILENT %f");
 }
 
-static const struct imc_command imc_copy = {0, 0, 0, IMAPCONNECT_E_COPY, 0};
-static const struct imc_command imc_move_copy = {0, 0, imc_move_flag, IMAPCONNECT_E_COPY, 0};
+static const struct imc_command imc_copy = {"UID COPY %u %m", 0, 0, 0, IMAPCONNECT_E_COPY, 0};
+static const struct imc_command imc_move_copy = {"UID COPY %u %m", 0, 0, imc_move_flag, IMAPCONNECT_E_COPY, 0};
 
 /* The capabilities are known. */
 static void imc_move_choose(imapconnect_engine *engine)
 {
     if ((engine->capabilities & IMC_CAN_MOVE) != 0)
-        imc_engine_run(engine, &imc_copy, "UID MOVE %n %m");
+        imc_engine_run(engine, &imc_copy, engine->command->format);
     else if (engine->read_only)
         imc_engine_finish(engine, IMAPCONNECT_E_READ_ONLY); /* it would be copied, and stay */
     else
-        imc_engine_run(engine, &imc_move_copy, "UID COPY %n %m");
+        imc_engine_run(engine, &imc_move_copy, imc_move_copy.format);
 }
 
-static const struct imc_command imc_move = {0, 0, imc_move_choose, IMAPCONNECT_E_COPY, IMC_ASKS};
-
-/* A message and the mailbox that it goes to. */
-static int imc_move_message(imapconnect_session *session, const struct imc_command *command, const char *format,
-                            uint32_t uid, const char *mailbox, imapconnect_list *responses)
-{
-    int code = imc_session_enter(session, responses);
-    if (code == 0)
-        code = uid == 0 ? IMAPCONNECT_E_VALUE : imc_mailboxes_check(mailbox);
-    if (code != 0)
-        return code;
-    session->engine.writer.text[0] = mailbox;
-    session->engine.writer.number[0] = uid;
-    return imc_session_command(session, command, format, responses);
-}
+static const struct imc_command imc_move = {"UID MOVE %u %m",      0, 0, imc_move_choose, IMAPCONNECT_E_COPY,
+                                            IMC_ASKS | IMC_CHOOSES};
 
 IMAPCONNECT_API int imapconnect_copy_message(imapconnect_session *session, uint32_t uid, const char *mailbox,
                                              imapconnect_list *responses)
 {
-    return imc_move_message(session, &imc_copy, "UID COPY %n %m", uid, mailbox, responses);
+    return imc_session_call(session, &imc_copy, responses, uid, mailbox);
 }
 
 IMAPCONNECT_API int imapconnect_move_message(imapconnect_session *session, uint32_t uid, const char *mailbox,
                                              imapconnect_list *responses)
 {
-    return imc_move_message(session, &imc_move, 0, uid, mailbox, responses);
+    return imc_session_call(session, &imc_move, responses, uid, mailbox);
 }
 
 #endif /* IMAPCONNECT_NO_MESSAGES */
@@ -6625,60 +6693,16 @@ static void imc_search_take(imapconnect_engine *engine, int what, const imc_slic
         imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
 }
 
-static const struct imc_command imc_search = {"SEARCH", imc_search_take, 0, IMAPCONNECT_E_NO, 0};
-
-/* Quotes that are not closed would take what follows into the string, and a literal out of it. */
-static int imc_search_is_closed(const char *criteria)
-{
-    int quoted = 0;
-    for (; *criteria != '\0'; criteria++) {
-        if (*criteria == '"')
-            quoted = !quoted;
-        else if (quoted && *criteria == '\\' && criteria[1] != '\0')
-            criteria++;
-    }
-    return !quoted;
-}
-
-/* The charset is an atom. */
-static int imc_search_check(const imapconnect_session *session, const char *criteria, const char *text,
-                            const char *charset)
-{
-    int code = imc_mailboxes_check_text(criteria);
-    size_t i;
-    if (code == 0 && (*criteria == '\0' || !imc_search_is_closed(criteria) ||
-                      (text != 0 && !imc_commands_is_line(text, strlen(text)))))
-        code = IMAPCONNECT_E_VALUE;
-    if (code != 0 || charset == 0)
-        return code;
-    if (imc_mailboxes_check_text(charset) != 0 || *charset == '\0')
-        return IMAPCONNECT_E_VALUE;
-    for (i = 0; charset[i] != '\0'; i++)
-        if (charset[i] == ' ' || charset[i] == '(' || charset[i] == ')' || charset[i] == '"' || charset[i] == '\\')
-            return IMAPCONNECT_E_VALUE;
-    return session->engine.utf8 && !imc_bytes_same(charset, i, "UTF-8") ? IMAPCONNECT_E_VALUE : 0;
-}
+static const struct imc_command imc_search = {
+    "UID SEARCH %(CHARSET %H %)%Q%( %s%)", "SEARCH", imc_search_take, 0, IMAPCONNECT_E_NO, IMC_LISTS};
 
 IMAPCONNECT_API int imapconnect_search(imapconnect_session *session, const char *criteria, const char *text,
                                        const char *charset, imapconnect_on_uid on_uid, void *user,
                                        imapconnect_list *responses)
 {
-    static const char *const formats[] = {"UID SEARCH %r", "UID SEARCH %r %s", "UID SEARCH CHARSET %r %r",
-                                          "UID SEARCH CHARSET %r %r %s"};
-    int code = imc_session_enter(session, responses), named;
-    const char **texts;
-    if (code == 0)
-        code = on_uid == 0 ? IMAPCONNECT_E_NO_LIST : imc_search_check(session, criteria, text, charset);
-    if (code != 0)
-        return code;
-    named = charset != 0 && !session->engine.utf8; /* with UTF8=ACCEPT it is UTF-8, and must not be named: RFC 6855 */
-    texts = session->engine.writer.text;
-    texts[0] = charset;
-    texts[named] = criteria;
-    texts[named + 1] = text;
-    session->engine.taker.uid = on_uid;
-    session->engine.user = user;
-    return imc_session_command(session, &imc_search, formats[2 * named + (text != 0)], responses);
+    imapconnect_taker taker;
+    taker.uid = on_uid;
+    return imc_session_call(session, &imc_search, responses, taker, user, charset, criteria, text);
 }
 
 #endif /* IMAPCONNECT_NO_SEARCH */
@@ -6686,7 +6710,7 @@ IMAPCONNECT_API int imapconnect_search(imapconnect_session *session, const char 
 #ifndef IMAPCONNECT_NO_APPEND
 
 /* >>append ------------------------------------------------------------------------------------------- *
- * APPEND. The numbers of a call: the flags' bits, if there are any, and the size. */
+ * APPEND. The numbers of a call: the flags' bits, and the size. */
 
 /* Flags into bits, but for those that are the server's to set. */
 static uint32_t imc_append_flags(const imapconnect_flags *flags)
@@ -6695,39 +6719,18 @@ static uint32_t imc_append_flags(const imapconnect_flags *flags)
            (flags->flagged != 0) * 8u | (flags->seen != 0) * 32u;
 }
 
-/* The capabilities are known, so that the literal knows whether it has to wait. */
-static void imc_append_send(imapconnect_engine *engine)
-{
-    static const char *const formats[] = {"APPEND %m %l", "APPEND %m %s %l", "APPEND %m %f %l", "APPEND %m %f %s %l"};
-    uint32_t *number = engine->writer.number;
-    int flagged = number[0] != 0;
-    if (!flagged)
-        number[0] = number[1];
-    imc_engine_run(engine, &imc_engine_text, formats[2 * flagged + (engine->writer.text[1] != 0)]);
-}
-
-static const struct imc_command imc_append = {0, 0, imc_append_send, IMAPCONNECT_E_NO, IMC_ASKS};
+/* The capabilities must be known, so that the literal knows whether it has to wait. */
+static const struct imc_command imc_append = {"APPEND %m %(%f %)%(%d %)%l", 0, 0, 0, IMAPCONNECT_E_NO,
+                                              IMC_STREAMS | IMC_ASKS};
 
 IMAPCONNECT_API int imapconnect_append(imapconnect_session *session, const char *mailbox,
                                        const imapconnect_flags *flags, const char *date, uint32_t size,
                                        imapconnect_source source, void *user, imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    imapconnect_writer *writer;
-    if (code == 0)
-        code = source == 0 ? IMAPCONNECT_E_PARAMETER : imc_mailboxes_check(mailbox);
-    if (code == 0 && date != 0 && (strlen(date) != 26 || imc_mailboxes_check_text(date) != 0))
-        code = IMAPCONNECT_E_VALUE;
-    if (code != 0)
-        return code;
-    writer = &session->engine.writer;
-    writer->text[0] = mailbox;
-    writer->text[1] = date;
-    writer->number[0] = flags != 0 ? imc_append_flags(flags) : 0;
-    writer->number[1] = size;
-    session->engine.taker.source = source;
-    session->engine.user = user;
-    return imc_session_command(session, &imc_append, 0, responses);
+    imapconnect_taker taker;
+    taker.source = source;
+    return imc_session_call(session, &imc_append, responses, taker, user, mailbox,
+                            flags != 0 ? imc_append_flags(flags) : 0u, date, size);
 }
 
 #endif /* IMAPCONNECT_NO_APPEND */
@@ -6801,18 +6804,15 @@ static void imc_idle_next(imapconnect_engine *engine)
         imc_idle_poll(engine, over);
 }
 
-static const struct imc_command imc_idle = {0, imc_idle_take, imc_idle_next, IMAPCONNECT_E_NO, IMC_ASKS};
+static const struct imc_command imc_idle = {
+    "%n", 0, imc_idle_take, imc_idle_next, IMAPCONNECT_E_NO, IMC_TAKES | IMC_ASKS | IMC_CHOOSES};
 
 IMAPCONNECT_API int imapconnect_idle(imapconnect_session *session, uint32_t milliseconds, imapconnect_on_news on_news,
                                      void *user, imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    if (code != 0)
-        return code;
-    session->engine.writer.number[0] = milliseconds;
-    session->engine.taker.news = on_news;
-    session->engine.user = user;
-    return imc_session_command(session, &imc_idle, 0, responses);
+    imapconnect_taker taker;
+    taker.news = on_news;
+    return imc_session_call(session, &imc_idle, responses, taker, user, milliseconds);
 }
 
 IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
@@ -6826,6 +6826,12 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 
 /* Nothing of ours is left to get in the way of the file that included this. */
 #undef IMC_ASKS
+#undef IMC_CHOOSES
+#undef IMC_FILLS
+#undef IMC_TAKES
+#undef IMC_LISTS
+#undef IMC_STREAMS
+#undef IMC_MAX_ID
 #undef IMC_CAN_AUTH_CRAM_MD5
 #undef IMC_ENDS
 #undef IMC_EXAMINES
