@@ -571,7 +571,6 @@ IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config);
    the compiler knows the size. Nothing is allocated beside it, but for what wolfSSL takes. */
 
 typedef struct imapconnect_lexer { /* room >>lexer: where in a line we are */
-    uint32_t number;               /* of a literal: the digits so far, then the bytes still to come */
     uint8_t mode;                  /* how the rest of the line is read */
     uint8_t in_literal;
     uint8_t carriage; /* CR was the last byte */
@@ -580,6 +579,7 @@ typedef struct imapconnect_lexer { /* room >>lexer: where in a line we are */
     uint8_t digits;   /* in the braces; more than ten stand for a number that is none */
     uint8_t ended;    /* `word` was handed over */
     uint8_t length;   /* of `word`; more than fit stand for a word that nobody knows */
+    uint32_t number;  /* of a literal: the digits so far, then the bytes still to come */
     char word[IMAPCONNECT_WORD_SIZE];
 } imapconnect_lexer;
 
@@ -597,29 +597,20 @@ typedef struct imapconnect_reader { /* room >>responses: what the line has said 
     uint8_t base64_count;           /* characters of the group of four */
     uint8_t base64_padding;         /* of them '=' */
     uint8_t base64_bad;             /* not strict base64, or too long: IMC_BASE64_... */
+    imapconnect_lexer lexer;
     uint16_t challenge;             /* bytes decoded */
     uint16_t found;                 /* capability atoms, or permanent flags, of this line so far */
     uint16_t listed;                /* the same once the list is known to be whole */
     uint32_t number;                /* in front of the response's name; of base64, the bits of the group */
-    imapconnect_lexer lexer;
     char tag[IMAPCONNECT_TAG_SIZE]; /* of the command outstanding, "" for none */
     char code[IMAPCONNECT_CODE_SIZE];
     char text[IMAPCONNECT_TEXT_SIZE];
 } imapconnect_reader;
 
 typedef struct imapconnect_row { /* room >>rows: a row of a listing, while it arrives */
-    union {
-        imapconnect_message message;
-        imapconnect_mailbox mailbox;
-        imapconnect_namespace space;
-        imapconnect_selection selection;
-        imapconnect_status status;
-    } is;
-    uint32_t count;   /* of the whole reply: rows, or bytes of a message */
-    uint32_t sum;     /* of the whole reply: of the rows' sequence numbers */
-    uint8_t finished; /* of the whole reply: what was asked for has come */
-    uint8_t has;      /* columns of this row that came, a bit each */
-    uint8_t flags;    /* system flags that came, the same */
+    uint8_t finished;            /* of the whole reply: what was asked for has come */
+    uint8_t has;                 /* columns of this row that came, a bit each */
+    uint8_t flags;               /* system flags that came, the same */
     uint8_t key;      /* the column that the next value belongs to, from 1; 0 for one that nobody asked for */
     uint8_t streams;  /* the next string goes to the caller as it arrives */
     uint8_t open;     /* a value has begun, ... */
@@ -629,6 +620,15 @@ typedef struct imapconnect_row { /* room >>rows: a row of a listing, while it ar
     uint8_t field[3]; /* values so far, outside of parentheses, in one, in two */
     uint16_t base;    /* where in the text the present value begins, ... */
     uint16_t length;  /* ... and how long it is so far */
+    uint32_t count;   /* of the whole reply: rows, or bytes of a message */
+    uint32_t sum;     /* of the whole reply: of the rows' sequence numbers */
+    union {
+        imapconnect_message message;
+        imapconnect_mailbox mailbox;
+        imapconnect_namespace space;
+        imapconnect_selection selection;
+        imapconnect_status status;
+    } is;
 } imapconnect_row;
 
 typedef union imapconnect_buffer { /* what leaves, and once it has left, the row that comes back */
@@ -733,7 +733,13 @@ typedef struct imapconnect_sockets { /* room >>sockets */
     uint8_t drained; /* the kernel has nothing more to read */
 } imapconnect_sockets;
 
-typedef struct imapconnect_tls {        /* room >>wolfssl */
+typedef struct imapconnect_tls { /* room >>wolfssl */
+    uint8_t own_context;
+    uint8_t verify;
+    uint8_t dry;     /* the transport below had nothing to read */
+    uint8_t writing; /* a record is on its way: nothing may be read before it has left */
+    uint8_t unsent;  /* wolfSSL keeps bytes that the transport below did not take */
+    uint8_t leaf_seen;
     const struct imapconnect_tls *self; /* proves that a callback was given this, and nothing else */
     struct WOLFSSL_CTX *context;
     struct WOLFSSL *ssl;
@@ -745,15 +751,10 @@ typedef struct imapconnect_tls {        /* room >>wolfssl */
     int16_t refused;     /* why the verify callback said no */
     int16_t chain_error; /* wolfSSL's first error of the chain, which a later one may hide */
     uint16_t skipped;
-    uint8_t own_context;
-    uint8_t verify;
-    uint8_t dry;     /* the transport below had nothing to read */
-    uint8_t writing; /* a record is on its way: nothing may be read before it has left */
-    uint8_t unsent;  /* wolfSSL keeps bytes that the transport below did not take */
-    uint8_t leaf_seen;
 } imapconnect_tls;
 
 typedef struct imapconnect_session {
+    imapconnect_engine engine;
     uint32_t magic;
     uint8_t step;
     uint8_t busy;      /* a call is in progress */
@@ -769,7 +770,6 @@ typedef struct imapconnect_session {
     int detail;
     imapconnect_config config;
     imapconnect_server server;
-    imapconnect_engine engine;
     imapconnect_sockets sockets;
     imapconnect_tls tls;
     char in[IMAPCONNECT_READ_SIZE];
@@ -1510,42 +1510,46 @@ static size_t imc_sasl_cram_md5(char *out, size_t count, const char *username, c
  * The server's text into host, port and, for a numeric address, its bytes. Invariant: a text that two
  * programs could read in two ways is refused. Nothing is looked up here. Calls >>bytes. */
 
+/* The digits that a text begins with; returns how many, and their number, if it is below 2^32. */
+static size_t imc_names_digits(const char *text, size_t count, int base, uint32_t *number)
+{
+    size_t at;
+    *number = 0;
+    for (at = 0; at < count; at++) {
+        int c = imc_bytes_upper(text[at]);
+        int digit = imc_bytes_is_digit(c) ? c - '0' : c >= 'A' ? c - 'A' + 10 : base;
+        if (digit >= base)
+            break;
+        *number = *number * (uint32_t)base + (uint32_t)digit;
+    }
+    return at;
+}
+
 /* "1.2.3.4" into four bytes. Leading zeros are refused: to some 010 is eight. Returns 4, or 0. */
 static size_t imc_names_ipv4(const char *text, size_t count, uint8_t *address)
 {
     size_t at = 0, part;
     for (part = 0; part < 4; part++) {
-        unsigned number = 0;
-        size_t start = at;
-        while (at < count && at - start < 3 && imc_bytes_is_digit(text[at]))
-            number = number * 10 + (unsigned)(text[at++] - '0');
-        if (at == start || number > 255 || (text[start] == '0' && at - start > 1))
+        uint32_t number;
+        size_t digits = imc_names_digits(text + at, count - at, 10, &number);
+        if (digits == 0 || digits > 3 || number > 255 || (text[at] == '0' && digits > 1))
             return 0;
         address[part] = (uint8_t)number;
+        at += digits;
         if (part < 3 && (at == count || text[at++] != '.'))
             return 0;
     }
     return at == count ? 4 : 0;
 }
 
-static int imc_names_hex(int c)
+/* One group of up to four hex digits; returns how many, 0 when it is none. */
+static size_t imc_names_group(const char *text, size_t count, uint8_t *out)
 {
-    if (imc_bytes_is_digit(c))
-        return c - '0';
-    c = imc_bytes_upper(c);
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* One group of up to four hex digits at `*at`; 0 when there is none. */
-static int imc_names_group(const char *text, size_t count, size_t *at, uint8_t *out)
-{
-    unsigned number = 0;
-    size_t start = *at;
-    while (*at < count && *at - start < 4 && imc_names_hex(text[*at]) >= 0)
-        number = number * 16 + (unsigned)imc_names_hex(text[(*at)++]);
+    uint32_t number;
+    size_t digits = imc_names_digits(text, count, 16, &number);
     out[0] = (uint8_t)(number >> 8);
     out[1] = (uint8_t)number;
-    return *at > start;
+    return digits > 4 ? 0 : digits;
 }
 
 /* An IPv6 address, RFC 4291 section 2.2, into sixteen bytes. Returns 16, or 0. */
@@ -1557,13 +1561,16 @@ static size_t imc_names_ipv6(const char *text, size_t count, uint8_t *address)
         at = 2;
     }
     while (at < count && used < 16) {
+        size_t digits;
         if (used <= 12 && imc_names_ipv4(text + at, count - at, address + used) != 0) {
             used += 4;
             at = count;
             break;
         }
-        if (!imc_names_group(text, count, &at, address + used))
+        digits = imc_names_group(text + at, count - at, address + used);
+        if (digits == 0)
             return 0;
+        at += digits;
         used += 2;
         if (at == count)
             break;
@@ -1588,12 +1595,9 @@ static size_t imc_names_ipv6(const char *text, size_t count, uint8_t *address)
 /* Would a resolver take this label for a number? "1", "017", "0x7f". */
 static int imc_names_is_number(const char *label, size_t count)
 {
-    int hex = count > 1 && label[0] == '0' && imc_bytes_upper(label[1]) == 'X';
-    size_t i;
-    for (i = hex ? 2 : 0; i < count; i++)
-        if (hex ? imc_names_hex(label[i]) < 0 : !imc_bytes_is_digit(label[i]))
-            return 0;
-    return 1;
+    size_t hex = count > 1 && label[0] == '0' && imc_bytes_upper(label[1]) == 'X' ? 2 : 0;
+    uint32_t number;
+    return imc_names_digits(label + hex, count - hex, hex != 0 ? 16 : 10, &number) == count - hex;
 }
 
 /* A host name by its bytes, and not one that a resolver may take for an address ("127.1", "0x7f000001"): the last label
@@ -1617,31 +1621,23 @@ static int imc_names_is_host(const char *text, size_t count)
 /* ":1143" into a number; 0 when it is none from 1 to 65535. Nothing at all is `otherwise`. */
 static uint16_t imc_names_port(const char *text, size_t count, uint16_t otherwise)
 {
-    uint32_t number = 0;
-    size_t i;
+    uint32_t number;
     if (count == 0)
         return otherwise;
-    if (text[0] != ':' || count < 2 || count > 6)
+    if (text[0] != ':' || count > 6 || imc_names_digits(text + 1, count - 1, 10, &number) != count - 1)
         return 0;
-    for (i = 1; i < count; i++) {
-        if (!imc_bytes_is_digit(text[i]))
-            return 0;
-        number = number * 10 + (uint32_t)(text[i] - '0');
-    }
     return (uint16_t)(number > 65535 ? 0 : number);
 }
 
 /* Where the host ends: at "]", or before the only colon; a text with two colons is an IPv6 address. */
 static size_t imc_names_host_length(const char *text, size_t count)
 {
-    size_t i, colons = 0, last = count;
-    for (i = 0; i < count; i++) {
-        if (text[i] == ']' && text[0] == '[')
-            return i + 1;
-        if (text[i] == ':' && colons++ == 0)
-            last = i;
-    }
-    return colons == 1 ? last : count;
+    const char *end = (const char *)memchr(text, text[0] == '[' ? ']' : ':', count);
+    if (end == 0)
+        return count;
+    if (*end == ']')
+        return (size_t)(end - text) + 1;
+    return memchr(end + 1, ':', (size_t)(text + count - end) - 1) != 0 ? count : (size_t)(end - text);
 }
 
 /* Takes the server's text apart. Returns 0 or IMAPCONNECT_E_VALUE. */
@@ -2355,30 +2351,21 @@ struct imc_command {
 #ifndef IMAPCONNECT_NO_COMMANDS
 
 /* The system flags, in the order of imapconnect_flags. RFC 3501 section 2.3.2. */
-static const char *const imc_rows_flags[] = {"\\Answered", "\\Deleted", "\\Draft", "\\Flagged",
-                                             "\\Recent",   "\\Seen",    "\\*"};
-#define IMC_FLAGS (sizeof imc_rows_flags / sizeof imc_rows_flags[0])
+#define IMC_FLAG_NAMES "\\Answered\0\\Deleted\0\\Draft\0\\Flagged\0\\Recent\0\\Seen\0\\*\0"
 
 /* The bit of a flag; 0 for a keyword, of which there may be any number. */
 static unsigned imc_rows_flag(const char *text, size_t count)
 {
-    size_t i;
-    for (i = 0; i < IMC_FLAGS; i++)
-        if (imc_bytes_same(text, count, imc_rows_flags[i]))
-            return 1u << i;
-    return 0;
+    return 1u << imc_bytes_word(text, count, IMC_FLAG_NAMES) >> 1;
 }
 
-/* Bits into flags. */
+/* Bits into flags, of which each is one byte. */
 static void imc_rows_set_flags(imapconnect_flags *flags, unsigned bits)
 {
-    flags->answered = bits & 1;
-    flags->deleted = bits >> 1 & 1;
-    flags->draft = bits >> 2 & 1;
-    flags->flagged = bits >> 3 & 1;
-    flags->recent = bits >> 4 & 1;
-    flags->seen = bits >> 5 & 1;
-    flags->keywords = bits >> 6 & 1;
+    uint8_t *flag = (uint8_t *)flags;
+    size_t i;
+    for (i = 0; i < sizeof *flags; i++)
+        flag[i] = bits >> i & 1;
 }
 
 /* 1 when the last answer had this response code. */
@@ -2399,19 +2386,26 @@ static int imc_rows_is(imapconnect_engine *engine, const char *word)
     return imc_bytes_same(imc_rows_text(engine), engine->writer.out.in.row.length, word);
 }
 
-#if !defined(IMAPCONNECT_NO_MAILBOXES) || !defined(IMAPCONNECT_NO_MESSAGES)
-
 /* Which of these words the present value is, from 1; 0 for none of them. */
-static uint8_t imc_rows_word(imapconnect_engine *engine, const char *const *words, uint8_t count)
+static uint8_t imc_rows_word(imapconnect_engine *engine, const char *words)
 {
-    uint8_t i;
-    for (i = 0; i < count; i++)
-        if (imc_rows_is(engine, words[i]))
-            return (uint8_t)(i + 1);
-    return 0;
+    return (uint8_t)imc_bytes_word(imc_rows_text(engine), engine->writer.out.in.row.length, words);
 }
 
-#endif
+/* The reply is not IMAP. */
+static void imc_rows_malformed(imapconnect_engine *engine)
+{
+    imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+}
+
+/* A row, or some bytes, have been given to the caller, who may have had enough. */
+static void imc_rows_given(imapconnect_engine *engine, int stop)
+{
+    engine->progress = 1;
+    if (stop != 0)
+        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+}
+
 #if !defined(IMAPCONNECT_NO_MAILBOXES) || !defined(IMAPCONNECT_NO_MESSAGES) || !defined(IMAPCONNECT_NO_SEARCH)
 
 /* The present value as a number; where it is none, the reply is not IMAP. */
@@ -2420,7 +2414,7 @@ static uint32_t imc_rows_number(imapconnect_engine *engine)
     const imapconnect_row *row = &engine->writer.out.in.row;
     uint32_t number = 0;
     if (row->string || !imc_bytes_number(imc_rows_text(engine), row->length, &number))
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     return number;
 }
 #endif
@@ -2432,7 +2426,7 @@ static uint32_t imc_rows_uid(imapconnect_engine *engine)
 {
     uint32_t uid = imc_rows_number(engine);
     if (uid == 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     return uid;
 }
 
@@ -3070,8 +3064,9 @@ static int imc_responses_next(imapconnect_engine *engine, const char **at, const
  *   %l  a literal of so many bytes, from the caller's source
  * What stands between %( and %) goes only when its first argument is there, and not 0. */
 
-/* The longest thing that is written at once: `{4294967295+}` and CRLF. */
-#define IMC_WRITE_ROOM 16
+/* The longest thing that is written at once: all flags. */
+#define IMC_WRITE_ROOM 56
+#define IMC_MAX_NUMBER 13   /* {4294967295+} */
 #define IMC_MAX_ID     1024 /* bytes: RFC 2971 section 3.3 */
 
 /* CR, LF in an argument would end the line, and begin a command of the attacker's: refused everywhere. */
@@ -3100,11 +3095,14 @@ static void imc_commands_put(imapconnect_writer *writer, const char *bytes, size
     writer->used = (uint16_t)(writer->used + count);
 }
 
-/* The same, and into the log. */
+/* The same, and into the log, but for a secret. */
 static void imc_commands_show(imapconnect_engine *engine, const char *bytes, size_t count)
 {
     imc_commands_put(&engine->writer, bytes, count);
-    imc_log_put(engine, IMAPCONNECT_LOG_SENT, bytes, count);
+    if (engine->writer.open == 'p')
+        engine->writer.secret = 1;
+    else
+        imc_log_put(engine, IMAPCONNECT_LOG_SENT, bytes, count);
 }
 
 /* Three stars, however long the secret is. */
@@ -3142,19 +3140,14 @@ static int imc_commands_pushes(const imapconnect_engine *engine, size_t count)
 static void imc_commands_open_literal(imapconnect_engine *engine, size_t count)
 {
     imapconnect_writer *writer = &engine->writer;
-    char header[IMC_WRITE_ROOM];
+    char header[IMC_MAX_NUMBER];
     int pushes = imc_commands_pushes(engine, count);
     size_t used = imc_bytes_decimal(header + 1, (uint32_t)count) + 1;
     header[0] = '{';
     if (pushes)
         header[used++] = '+';
     header[used++] = '}';
-    if (writer->open == 'p') {
-        imc_commands_mask(engine);
-        imc_commands_put(writer, header, used);
-    } else {
-        imc_commands_show(engine, header, used);
-    }
+    imc_commands_show(engine, header, used);
     imc_commands_line_end(engine);
     writer->literal = 1;
     writer->waiting = !pushes;
@@ -3179,14 +3172,12 @@ static void imc_commands_open_string(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
     const char *text = writer->text[writer->texts];
-    if (!imc_commands_is_quotable(engine, text)) {
-        imc_commands_open_literal(engine, strlen(text));
-    } else if (writer->open == 'p') {
-        imc_commands_put(writer, "\"", 1);
+    if (writer->open == 'p')
         imc_commands_mask(engine);
-    } else {
+    if (imc_commands_is_quotable(engine, text))
         imc_commands_show(engine, "\"", 1);
-    }
+    else
+        imc_commands_open_literal(engine, strlen(text));
 }
 
 #ifndef IMAPCONNECT_NO_COMMANDS
@@ -3225,24 +3216,23 @@ static void imc_commands_open_mailbox(imapconnect_engine *engine)
     }
 }
 
-/* The next flag of those whose bits are set, or the end of the list. */
-static void imc_commands_flag(imapconnect_engine *engine)
+/* The flags whose bits are set. */
+static void imc_commands_flags(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
-    uint32_t left = writer->number[writer->numbers] >> writer->offset;
-    if (left == 0) {
-        imc_commands_show(engine, ")", 1);
-        writer->open = 0;
-        writer->numbers++;
-        return;
+    uint32_t left = writer->number[writer->numbers++];
+    const char *name = IMC_FLAG_NAMES, *before = "(";
+    for (; left != 0; left >>= 1) {
+        size_t count = strlen(name);
+        if (left & 1) {
+            imc_commands_show(engine, before, 1);
+            imc_commands_show(engine, name, count);
+            before = " ";
+        }
+        name += count + 1;
     }
-    if (left & 1) {
-        const char *name = imc_rows_flags[writer->offset];
-        imc_commands_show(engine, writer->literal ? " " : "(", 1);
-        imc_commands_show(engine, name, strlen(name));
-        writer->literal = 1; /* of flags: one has been written */
-    }
-    writer->offset++;
+    imc_commands_show(engine, ")", 1);
+    writer->open = 0;
 }
 
 /* Bytes of a message. It is the caller who has promised how many there are. */
@@ -3322,6 +3312,9 @@ static void imc_commands_open(imapconnect_engine *engine)
     case 'x':
         imc_commands_number(engine);
         break;
+    case 'f':
+        imc_commands_flags(engine);
+        break;
     case 'l':
         imc_commands_open_literal(engine, writer->number[writer->numbers]);
         break;
@@ -3337,54 +3330,25 @@ static void imc_commands_open(imapconnect_engine *engine)
     }
 }
 
-/* The next byte of a quoted string, with its backslash. */
-static void imc_commands_quoted(imapconnect_engine *engine, const char *next)
-{
-    imapconnect_writer *writer = &engine->writer;
-    if (writer->open != 'p') {
-        imc_commands_quote(engine, next, 1);
-        return;
-    }
-    if (*next == '"' || *next == '\\')
-        imc_commands_put(writer, "\\", 1);
-    imc_commands_put(writer, next, 1);
-    writer->secret = 1;
-}
-
-/* The next bytes of a text that goes as it is. */
-static void imc_commands_bytes(imapconnect_engine *engine, const char *bytes, size_t count)
-{
-    imapconnect_writer *writer = &engine->writer;
-    if (writer->open != 'p') {
-        imc_commands_show(engine, bytes, count);
-        return;
-    }
-    if (writer->offset == 0)
-        imc_commands_mask(engine);
-    imc_commands_put(writer, bytes, count);
-    writer->secret = 1;
-}
-
-/* More of a text, or its end. */
+/* More of a text, or its end. A secret that is a literal stands in a line of its own, in the log, too. */
 static void imc_commands_text(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
     const char *next = writer->text[writer->texts] + writer->offset;
     int quoted = writer->open >= 'a' && !writer->literal;
     size_t count = imc_bytes_length(next, quoted ? 1 : sizeof writer->out - writer->used);
-    if (count != 0 && quoted)
-        imc_commands_quoted(engine, next);
-    else if (count != 0)
-        imc_commands_bytes(engine, next, count);
+    if (writer->offset == 0 && writer->literal && writer->open == 'p')
+        imc_commands_mask(engine);
     writer->offset += count;
-    if (count != 0)
-        return;
-    if (quoted && writer->open == 'p')
-        imc_commands_put(writer, "\"", 1);
-    else if (quoted)
-        imc_commands_show(engine, "\"", 1);
-    writer->open = 0;
-    writer->texts++;
+    if (count == 0) {
+        imc_commands_show(engine, "\"", (size_t)quoted);
+        writer->open = 0;
+        writer->texts++;
+    } else if (quoted) {
+        imc_commands_quote(engine, next, 1);
+    } else {
+        imc_commands_show(engine, next, count);
+    }
 }
 
 /* The next bytes of the argument that is open, or its end. */
@@ -3394,9 +3358,6 @@ static void imc_commands_argument(imapconnect_engine *engine)
 #ifndef IMAPCONNECT_NO_COMMANDS
     case 'm':
         imc_commands_mailbox(engine, engine->writer.text[engine->writer.texts]);
-        break;
-    case 'f':
-        imc_commands_flag(engine);
         break;
     case 'l':
         imc_commands_upload(engine);
@@ -4619,6 +4580,7 @@ typedef struct imc_certificate {
 static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_certificate *certificate)
 {
     imc_slice rest, body, skipped;
+    int field;
     rest.bytes = bytes;
     rest.count = count;
     if (!imc_der_take(&rest, IMC_DER_SEQUENCE, &body))
@@ -4628,13 +4590,12 @@ static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_cer
         !imc_der_take(&rest, IMC_DER_SEQUENCE, &certificate->algorithm))
         return 0;
     (void)imc_der_take(&body, IMC_DER_VERSION, &skipped);
-    if (imc_der_next(&body, &skipped) == 0 ||               /* serialNumber */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* signature */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* issuer */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* validity */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* subject */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped))   /* subjectPublicKeyInfo */
-        return 0;
+    for (field = 0; field < 6;
+         field++) { /* serialNumber; signature, issuer, validity, subject, subjectPublicKeyInfo */
+        int tag = imc_der_next(&body, &skipped);
+        if (tag == 0 || (field > 0 && tag != IMC_DER_SEQUENCE))
+            return 0;
+    }
     certificate->extensions.count = 0;
     while (body.count > 0) {
         int tag = imc_der_next(&body, &skipped);
@@ -4667,18 +4628,24 @@ static void imc_der_names(const imc_certificate *certificate, imc_slice *names)
 
 /* -- signatures: SHA-256 or better -- */
 
+#define IMC_OID_RSA  "\x2a\x86\x48\x86\xf7\x0d\x01\x01"
+#define IMC_OID_HASH "\x60\x86\x48\x01\x65\x03\x04\x02"
+
+/* Object identifiers that differ in the last byte alone. */
 static const struct {
-    uint8_t count;
     char oid[9];
-} imc_x509_signatures[] = {
-    {9, {'\x2a', '\x86', '\x48', '\x86', '\xf7', '\x0d', '\x01', '\x01', '\x0b'}}, /* RSA, SHA-256 */
-    {9, {'\x2a', '\x86', '\x48', '\x86', '\xf7', '\x0d', '\x01', '\x01', '\x0c'}}, /* SHA-384 */
-    {9, {'\x2a', '\x86', '\x48', '\x86', '\xf7', '\x0d', '\x01', '\x01', '\x0d'}}, /* SHA-512 */
-    {8, {'\x2a', '\x86', '\x48', '\xce', '\x3d', '\x04', '\x03', '\x02', 0}},      /* ECDSA, SHA-256 */
-    {8, {'\x2a', '\x86', '\x48', '\xce', '\x3d', '\x04', '\x03', '\x03', 0}},      /* SHA-384 */
-    {8, {'\x2a', '\x86', '\x48', '\xce', '\x3d', '\x04', '\x03', '\x04', 0}},      /* SHA-512 */
-    {3, {'\x2b', '\x65', '\x70', 0, 0, 0, 0, 0, 0}},                               /* Ed25519 */
-    {3, {'\x2b', '\x65', '\x71', 0, 0, 0, 0, 0, 0}}};                              /* Ed448 */
+    uint8_t count;
+    uint8_t first;
+    uint8_t last;
+} imc_x509_signatures[] = {{IMC_OID_RSA, 8, 0x0b, 0x0d},                    /* RSA with SHA-256, -384, -512 */
+                           {"\x2a\x86\x48\xce\x3d\x04\x03", 7, 0x02, 0x04}, /* ECDSA, the same */
+                           {"\x2b\x65", 2, 0x70, 0x71}};                    /* Ed25519, Ed448 */
+
+static int imc_x509_is_oid(const imc_slice *value, const char *oid, size_t count, unsigned first, unsigned last)
+{
+    return value->count == count + 1 && memcmp(value->bytes, oid, count) == 0 && value->bytes[count] >= first &&
+           value->bytes[count] <= last;
+}
 
 /* The hash of RSASSA-PSS stands in its parameters, RFC 4055 section 3.1; none there means SHA-1. */
 static int imc_x509_pss_is_strong(imc_slice *algorithm)
@@ -4686,9 +4653,9 @@ static int imc_x509_pss_is_strong(imc_slice *algorithm)
     imc_slice parameters, hash, oid;
     if (!imc_der_take(algorithm, IMC_DER_SEQUENCE, &parameters) ||
         !imc_der_take(&parameters, IMC_DER_VERSION, &hash) || !imc_der_take(&hash, IMC_DER_SEQUENCE, &parameters) ||
-        !imc_der_take(&parameters, IMC_DER_OID, &oid) || oid.count != 9)
+        !imc_der_take(&parameters, IMC_DER_OID, &oid))
         return 0;
-    return memcmp(oid.bytes, "\x60\x86\x48\x01\x65\x03\x04\x02", 8) == 0 && oid.bytes[8] >= 1 && oid.bytes[8] <= 3;
+    return imc_x509_is_oid(&oid, IMC_OID_HASH, 8, 1, 3); /* SHA-256, -384, -512 */
 }
 
 /* SHA-1 and MD5 can be made to collide: a certificate signed with one of them may be a forgery of a good one. */
@@ -4699,9 +4666,10 @@ static int imc_x509_signature_is_strong(const imc_certificate *certificate)
     if (!imc_der_take(&algorithm, IMC_DER_OID, &oid))
         return 0;
     for (i = 0; i < sizeof imc_x509_signatures / sizeof imc_x509_signatures[0]; i++)
-        if (imc_der_is(&oid, imc_x509_signatures[i].oid, imc_x509_signatures[i].count))
+        if (imc_x509_is_oid(&oid, imc_x509_signatures[i].oid, imc_x509_signatures[i].count,
+                            imc_x509_signatures[i].first, imc_x509_signatures[i].last))
             return 1;
-    return imc_der_is(&oid, "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a", 9) && imc_x509_pss_is_strong(&algorithm);
+    return imc_x509_is_oid(&oid, IMC_OID_RSA, 8, 0x0a, 0x0a) && imc_x509_pss_is_strong(&algorithm);
 }
 
 /* -- the name, RFC 9525: dNSName for names, iPAddress for addresses, nothing else, no common name -- */
@@ -5817,25 +5785,23 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 
 /* -- SELECT and EXAMINE -- */
 
-/* "UIDNEXT 4392", in the order in which they are kept. */
+/* "UIDNEXT 4392" */
 static void imc_select_code(imapconnect_engine *engine)
 {
     const imapconnect_reader *reader = &engine->reader;
-    imapconnect_selection *selection = &engine->writer.out.in.row.is.selection;
-    size_t word = reader->code_length;
-    const char *space = (const char *)memchr(reader->code, ' ', word);
-    const char *number = space != 0 ? space + 1 : reader->code + word;
-    size_t digits = (size_t)(reader->code + word - number);
-    word = space != 0 ? (size_t)(space - reader->code) : word;
-    if (imc_bytes_same(reader->code, word, "UIDNEXT"))
-        (void)imc_bytes_number(number, digits, &selection->uidnext);
-    else if (imc_bytes_same(reader->code, word, "UIDVALIDITY"))
-        (void)imc_bytes_number(number, digits, &selection->uidvalidity);
-    else if (imc_bytes_same(reader->code, word, "UNSEEN"))
-        (void)imc_bytes_number(number, digits, &selection->unseen);
-    else if (imc_bytes_same(reader->code, word, "PERMANENTFLAGS")) {
-        imc_rows_set_flags(&selection->permanent_flags, reader->found);
-        engine->writer.out.in.row.finished = 1;
+    imapconnect_row *row = &engine->writer.out.in.row;
+    uint32_t *const numbers[] = {&row->is.selection.uidnext, &row->is.selection.uidvalidity,
+                                 &row->is.selection.unseen};
+    size_t count = reader->code_length, word = 0;
+    unsigned which;
+    while (word < count && reader->code[word] != ' ')
+        word++;
+    which = imc_bytes_word(reader->code, word, "UIDNEXT\0UIDVALIDITY\0UNSEEN\0PERMANENTFLAGS\0");
+    if (which == 4) {
+        imc_rows_set_flags(&row->is.selection.permanent_flags, reader->found);
+        row->finished = 1;
+    } else if (which != 0 && word < count) {
+        (void)imc_bytes_number(reader->code + word + 1, count - word - 1, numbers[which - 1]);
     }
 }
 
@@ -5844,7 +5810,7 @@ static void imc_select_flag(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     if (row->depth != 1)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     row->flags = (uint8_t)(row->flags | imc_rows_flag(imc_rows_text(engine), row->length));
 }
 
@@ -5862,7 +5828,7 @@ static void imc_select_take(imapconnect_engine *engine, int what, const imc_slic
         imc_select_flag(engine);
     else if (what == IMC_TAKE_ROW) {
         if (row->field[0] != 1)
-            imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+            imc_rows_malformed(engine);
         imc_rows_set_flags(&row->is.selection.flags, row->flags); /* the last list counts: section 7.2.6 */
         row->flags = 0;
     }
@@ -5976,7 +5942,7 @@ static size_t imc_list_decode(imapconnect_engine *engine, uint8_t *raw)
     text[count] = '\0';
     *raw = 0;
     if (strlen(text) != count)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE); /* NUL is in no literal but one of BINARY, section 9 */
+        imc_rows_malformed(engine); /* NUL is in no literal but one of BINARY, section 9 */
     if (count == 0 || (engine->utf8 && imc_names_is_utf8(text)))
         return count;
     decoded = engine->utf8 ? 0 : imc_names_decode(text, count, 0);
@@ -5997,18 +5963,30 @@ static size_t imc_list_decode(imapconnect_engine *engine, uint8_t *raw)
 static void imc_list_attribute(imapconnect_engine *engine)
 {
     imapconnect_mailbox *row = &engine->writer.out.in.row.is.mailbox;
-    if (imc_rows_is(engine, "\\HasChildren"))
+    switch (imc_rows_word(engine, "\\HasChildren\0\\HasNoChildren\0\\Noinferiors\0\\Noselect\0\\NonExistent\0"
+                                  "\\Marked\0\\Unmarked\0")) {
+    case 1:
         row->has_children = 1;
-    else if (imc_rows_is(engine, "\\HasNoChildren"))
+        break;
+    case 2:
         row->has_children = 0;
-    else if (imc_rows_is(engine, "\\Noinferiors"))
+        break;
+    case 3:
         row->no_inferiors = 1;
-    else if (imc_rows_is(engine, "\\Noselect") || imc_rows_is(engine, "\\NonExistent"))
+        break;
+    case 4:
+    case 5:
         row->no_select = 1;
-    else if (imc_rows_is(engine, "\\Marked"))
+        break;
+    case 6:
         row->marked = 1;
-    else if (imc_rows_is(engine, "\\Unmarked"))
+        break;
+    case 7:
         row->unmarked = 1;
+        break;
+    default:
+        break;
+    }
 }
 
 /* The separator: one character, or NIL. */
@@ -6018,7 +5996,7 @@ static char imc_list_separator(imapconnect_engine *engine)
     if (row->string && row->length == 1)
         return *imc_rows_text(engine);
     if (row->string || !imc_rows_is(engine, "NIL"))
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     return '\0';
 }
 
@@ -6034,11 +6012,10 @@ static void imc_list_name(imapconnect_engine *engine)
 static void imc_list_row(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
-    engine->progress = 1;
     if (row->has != 2 || row->base == 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
-    else if (engine->taker.mailbox(engine->user, &row->is.mailbox) != 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+        imc_rows_malformed(engine);
+    else
+        imc_rows_given(engine, engine->taker.mailbox(engine->user, &row->is.mailbox));
 }
 
 /* `(attributes) separator name`, and behind it a list of what extensions tell. */
@@ -6064,7 +6041,7 @@ static void imc_list_take(imapconnect_engine *engine, int what, const imc_slice 
     } else if (row->depth == 0 && at == 2) {
         imc_list_name(engine);
     } else if (row->depth == 0 || at < 3) {
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     }
 }
 
@@ -6148,15 +6125,14 @@ IMAPCONNECT_API int imapconnect_rename_mailbox(imapconnect_session *session, con
 /* `name (word number word number ...)` */
 static void imc_status_take(imapconnect_engine *engine, int what, const imc_slice *piece)
 {
-    static const char *const words[] = {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN"};
     imapconnect_row *row = &engine->writer.out.in.row;
     uint32_t *const numbers[] = {&row->is.status.messages, &row->is.status.recent, &row->is.status.uidnext,
                                  &row->is.status.uidvalidity, &row->is.status.unseen};
     (void)piece;
     if (what == IMC_TAKE_ROW ? row->field[0] != 2 || row->field[1] % 2 != 0 : (row->depth != 0) != row->field[0])
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     else if (row->depth == 1 && row->field[1] % 2 == 0)
-        row->key = imc_rows_word(engine, words, 5);
+        row->key = imc_rows_word(engine, "MESSAGES\0RECENT\0UIDNEXT\0UIDVALIDITY\0UNSEEN\0");
     else if (row->depth == 1 && row->key != 0)
         *numbers[row->key - 1] = imc_rows_number(engine);
 }
@@ -6189,7 +6165,7 @@ static void imc_namespace_prefix(imapconnect_engine *engine)
     imapconnect_row *row = &engine->writer.out.in.row;
     uint8_t raw;
     if (row->base != 0 || row->field[0] > 2)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     row->is.space.kind = row->field[0];
     row->base = (uint16_t)(row->base + imc_list_decode(engine, &raw) + 1);
 }
@@ -6200,9 +6176,8 @@ static void imc_namespace_separator(imapconnect_engine *engine)
     row->is.space.separator = imc_list_separator(engine);
     row->base = 0;
     row->is.space.prefix = imc_rows_text(engine);
-    engine->progress = 1;
-    if (engine->error == 0 && engine->taker.space(engine->user, &row->is.space) != 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+    if (engine->error == 0)
+        imc_rows_given(engine, engine->taker.space(engine->user, &row->is.space));
 }
 
 /* Three lists of `(prefix separator ...)`, each of them may be NIL: RFC 2342 section 5. */
@@ -6212,10 +6187,10 @@ static void imc_namespace_take(imapconnect_engine *engine, int what, const imc_s
     (void)piece;
     if (what != IMC_TAKE_VALUE) {
         if (what == IMC_TAKE_ROW && (row->field[0] != 3 || row->base != 0))
-            imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+            imc_rows_malformed(engine);
     } else if (row->depth < 2) {
         if (row->depth != 0 || row->string || !imc_rows_is(engine, "NIL"))
-            imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+            imc_rows_malformed(engine);
     } else if (row->depth == 2 && row->field[2] == 0) {
         imc_namespace_prefix(engine);
     } else if (row->depth == 2 && row->field[2] == 1) {
@@ -6257,9 +6232,8 @@ static void imc_fetch_has(imapconnect_row *row)
 /* An item's name. */
 static void imc_fetch_key(imapconnect_engine *engine)
 {
-    static const char *const names[] = {"UID", "RFC822.SIZE", "INTERNALDATE", "FLAGS"};
     imapconnect_row *row = &engine->writer.out.in.row;
-    row->key = imc_rows_word(engine, names, 4);
+    row->key = imc_rows_word(engine, "UID\0RFC822.SIZE\0INTERNALDATE\0FLAGS\0");
     if (row->key == IMC_KEY_FLAGS)
         imc_fetch_has(row);
 }
@@ -6271,7 +6245,7 @@ static void imc_messages_date(imapconnect_engine *engine)
 {
     const imapconnect_row *row = &engine->writer.out.in.row;
     if (!row->string || row->length != 26)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     else
         memcpy(engine->writer.out.in.row.is.message.internal_date, imc_rows_text(engine), 26);
 }
@@ -6288,7 +6262,7 @@ static void imc_messages_item(imapconnect_engine *engine)
     else if (row->key == IMC_KEY_DATE)
         imc_messages_date(engine);
     else if (row->key == IMC_KEY_FLAGS)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     if (row->key != IMC_KEY_NONE)
         imc_fetch_has(row);
 }
@@ -6298,7 +6272,7 @@ static void imc_messages_value(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     if (row->depth == 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     else if (row->depth == 1 && row->field[1] % 2 == 0)
         imc_fetch_key(engine);
     else if (row->depth == 1)
@@ -6500,7 +6474,7 @@ static void imc_recv_value(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     if (row->depth == 0 || (row->streams && (row->depth != 1 || (!row->string && !imc_rows_is(engine, "NIL")))))
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     else if (row->depth == 1 && row->field[1] % 2 == 0)
         imc_recv_key(engine);
     else if (row->depth == 1 && row->key == IMC_KEY_UID)
@@ -6527,7 +6501,7 @@ static void imc_recv_row(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     if (!imc_rows_are_pairs(engine) || row->streams || engine->reader.number == 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     else if ((row->has & IMC_HAS_BODY) != 0 && row->is.message.uid != engine->writer.number[0])
         imc_engine_fail(engine, IMAPCONNECT_E_RECEIVE_ITEM);
     row->is.message.uid = 0;
@@ -6688,9 +6662,8 @@ static void imc_search_take(imapconnect_engine *engine, int what, const imc_slic
     if (what != IMC_TAKE_VALUE || engine->writer.out.in.row.depth != 0)
         return;
     uid = imc_rows_uid(engine);
-    engine->progress = 1;
-    if (engine->error == 0 && engine->taker.uid(engine->user, uid) != 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+    if (engine->error == 0)
+        imc_rows_given(engine, engine->taker.uid(engine->user, uid));
 }
 
 static const struct imc_command imc_search = {
@@ -6832,6 +6805,7 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_LISTS
 #undef IMC_STREAMS
 #undef IMC_MAX_ID
+#undef IMC_MAX_NUMBER
 #undef IMC_CAN_AUTH_CRAM_MD5
 #undef IMC_ENDS
 #undef IMC_EXAMINES
@@ -6841,7 +6815,7 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_CAN_LITERAL_PLUS
 #undef IMC_CAN_MOVE
 #undef IMC_CAN_UIDPLUS
-#undef IMC_FLAGS
+#undef IMC_FLAG_NAMES
 #undef IMC_FLAG_DELETED
 #undef IMC_HAS_BODY
 #undef IMC_HAS_DATE
@@ -6867,6 +6841,8 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_DER_VERSION
 #undef IMC_HAS_CRAM_MD5
 #undef IMC_MAGIC
+#undef IMC_OID_HASH
+#undef IMC_OID_RSA
 #undef IMC_MAX_LINES
 #undef IMC_MAX_REPLY
 #undef IMC_MD5_BLOCK
