@@ -2325,7 +2325,7 @@ enum imc_take {
     IMC_TAKE_BYTES, /* some bytes of a string that streams */
     IMC_TAKE_ROW,   /* the response is whole */
     IMC_TAKE_CODE,  /* a response code came: reader.code */
-    IMC_TAKE_NEWS   /* EXISTS, EXPUNGE, RECENT, or flags: `code` of imc_engine_news() */
+    IMC_TAKE_NEWS   /* EXISTS, EXPUNGE, RECENT, or flags: reader.saw */
 };
 
 #define IMC_ASKS     1  /* the capabilities must be known before */
@@ -2474,7 +2474,7 @@ static void imc_rows_open(imapconnect_row *row, int string)
 static void imc_rows_bytes(imapconnect_engine *engine, const imc_slice *piece)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
-    size_t room = sizeof engine->writer.out.in.text - row->base - row->length;
+    size_t count = imc_bytes_least(piece->count, sizeof engine->writer.out.in.text - row->base - row->length);
     if (row->streams && row->string) {
         engine->command->take(engine, IMC_TAKE_BYTES, piece);
         return;
@@ -2482,9 +2482,9 @@ static void imc_rows_bytes(imapconnect_engine *engine, const imc_slice *piece)
     if (engine->reader.number != 0 && row->depth == 1 && row->field[1] % 2 == 0 && !row->string &&
         piece->bytes[piece->count - 1] == '[')
         engine->reader.lexer.quoted = IMC_IN_SECTION; /* BODY[, of which what follows is a part: section 7.4.2 */
-    row->cut |= piece->count > room;
-    memcpy(imc_rows_text(engine) + row->length, piece->bytes, imc_bytes_least(piece->count, room));
-    row->length = (uint16_t)(row->length + imc_bytes_least(piece->count, room));
+    row->cut |= count < piece->count;
+    memcpy(imc_rows_text(engine) + row->length, piece->bytes, count);
+    row->length = (uint16_t)(row->length + count);
 }
 
 /* The value that was open is whole. */
@@ -3910,29 +3910,18 @@ static void imc_engine_answered(imapconnect_engine *engine, int code)
         imc_engine_finish(engine, IMAPCONNECT_OK);
 }
 
-/* NO or BAD: the session goes on. What is left of a literal that was announced without asking must leave before
-   anything else can: RFC 7888 section 4. */
-static void imc_engine_declined(imapconnect_engine *engine, int result)
+/* NO or BAD: the session goes on. A command without a number of its own has one for each of the two. What is left of a
+   literal that was announced without asking must leave before anything else can: RFC 7888 section 4. */
+static void imc_engine_declined(imapconnect_engine *engine, int code)
 {
-    imc_engine_finish(engine, result);
+    code = engine->command->refused;
+    if (code == IMAPCONNECT_E_NO && engine->reader.saw == IMC_SAW_TAGGED_BAD)
+        code = IMAPCONNECT_E_BAD;
+    imc_engine_finish(engine, code);
     if (imc_commands_are_sent(&engine->writer))
         return;
     engine->done = 0;
     engine->state = IMC_REFUSED;
-}
-
-static void imc_engine_answered_no(imapconnect_engine *engine, int code)
-{
-    (void)code;
-    imc_engine_declined(engine, engine->command->refused);
-}
-
-/* A command without a number of its own has one for each of the two. */
-static void imc_engine_answered_bad(imapconnect_engine *engine, int code)
-{
-    (void)code;
-    code = engine->command->refused;
-    imc_engine_declined(engine, code == IMAPCONNECT_E_NO ? IMAPCONNECT_E_BAD : code);
 }
 
 #ifndef IMAPCONNECT_NO_COMMANDS
@@ -3986,9 +3975,10 @@ static void imc_engine_news(imapconnect_engine *engine, int code)
 {
     if (engine->state <= IMC_READY || ((engine->command->traits & IMC_SELECTS) != 0 && engine->reader.early))
         return;
-    if (code == IMAPCONNECT_NEWS_EXISTS)
+    (void)code;
+    if (engine->reader.saw == IMC_SAW_EXISTS)
         engine->exists = engine->reader.number;
-    else if (code == IMAPCONNECT_NEWS_EXPUNGE && engine->exists != 0 && engine->exists != IMC_UNKNOWN)
+    else if (engine->reader.saw == IMC_SAW_EXPUNGE && engine->exists != 0 && engine->exists != IMC_UNKNOWN)
         engine->exists--;
     if (engine->command->take != 0)
         engine->command->take(engine, IMC_TAKE_NEWS, 0);
@@ -4004,76 +3994,115 @@ static void imc_engine_told(imapconnect_engine *engine, int code)
 
 /* -- the table: the first row that fits counts; no row, no effect -- */
 
+/* Small numbers stand in the table, where pointers and codes would take twice the room. */
+#define IMC_ACTS(X)                              \
+    X(IMC_ACT_GREETED, imc_engine_greeted)       \
+    X(IMC_ACT_PREAUTH, imc_engine_preauth)       \
+    X(IMC_ACT_FAIL, imc_engine_fail)             \
+    X(IMC_ACT_LISTED, imc_engine_listed)         \
+    X(IMC_ACT_CAPABLE, imc_engine_capable)       \
+    X(IMC_ACT_SECURE, imc_engine_secure)         \
+    X(IMC_ACT_CHALLENGED, imc_engine_challenged) \
+    X(IMC_ACT_OFFERED, imc_engine_offered)       \
+    X(IMC_ACT_ENTERED, imc_engine_entered)       \
+    X(IMC_ACT_REFUSED, imc_engine_refused)       \
+    X(IMC_ACT_CONTINUED, imc_engine_continued)   \
+    X(IMC_ACT_ASKED, imc_engine_asked)           \
+    X(IMC_ACT_ANSWERED, imc_engine_answered)     \
+    X(IMC_ACT_DECLINED, imc_engine_declined)     \
+    X(IMC_ACT_TOLD, imc_engine_told)             \
+    X(IMC_ACT_IGNORE, imc_engine_ignore)         \
+    X(IMC_ACT_NEWS, imc_engine_news)
+
+enum imc_act {
+#define IMC_ACT(name, function) name,
+    IMC_ACTS(IMC_ACT)
+#undef IMC_ACT
+        IMC_ACT_WAITS
+};
+
+static void (*const imc_engine_acts[])(imapconnect_engine *engine, int code) = {
+#define IMC_ACT(name, function) function,
+    IMC_ACTS(IMC_ACT)
+#undef IMC_ACT
+#ifndef IMAPCONNECT_NO_IDLE
+        imc_engine_waits
+#endif
+};
+
+#define IMC_RULE(code) ((uint8_t)(IMC_RULE_BASE - (code)))
+#define IMC_RULE_BASE  (-1200)
+
 typedef struct imc_rule {
     uint8_t state;
     uint8_t saw; /* 0: anything */
-    int16_t code;
-    void (*act)(imapconnect_engine *engine, int code);
+    uint8_t act;
+    uint8_t code; /* for the action: how far below IMC_RULE_BASE; 0 for none */
 } imc_rule;
 
 static const imc_rule imc_engine_rules[] = {
-    {IMC_GREETING, IMC_SAW_OK, 0, imc_engine_greeted},
-    {IMC_GREETING, IMC_SAW_PREAUTH, IMAPCONNECT_E_PREAUTH, imc_engine_preauth},
-    {IMC_GREETING, IMC_SAW_BYE, IMAPCONNECT_E_GREETING_BYE, imc_engine_fail},
-    {IMC_GREETING, 0, IMAPCONNECT_E_GREETING, imc_engine_fail},
+    {IMC_GREETING, IMC_SAW_OK, IMC_ACT_GREETED, 0},
+    {IMC_GREETING, IMC_SAW_PREAUTH, IMC_ACT_PREAUTH, IMC_RULE(IMAPCONNECT_E_PREAUTH)},
+    {IMC_GREETING, IMC_SAW_BYE, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_GREETING_BYE)},
+    {IMC_GREETING, 0, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_GREETING)},
 
-    {IMC_CAPABILITY, IMC_SAW_CAPABILITY, 0, imc_engine_listed},
-    {IMC_CAPABILITY, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_CAPABILITY, imc_engine_capable},
-    {IMC_CAPABILITY, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_CAPABILITY, imc_engine_fail},
-    {IMC_CAPABILITY, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_CAPABILITY, imc_engine_fail},
-    {IMC_CAPABILITY, IMC_SAW_CONTINUATION, IMAPCONNECT_E_CAPABILITY, imc_engine_fail},
+    {IMC_CAPABILITY, IMC_SAW_CAPABILITY, IMC_ACT_LISTED, 0},
+    {IMC_CAPABILITY, IMC_SAW_TAGGED_OK, IMC_ACT_CAPABLE, IMC_RULE(IMAPCONNECT_E_CAPABILITY)},
+    {IMC_CAPABILITY, IMC_SAW_TAGGED_NO, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_CAPABILITY)},
+    {IMC_CAPABILITY, IMC_SAW_TAGGED_BAD, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_CAPABILITY)},
+    {IMC_CAPABILITY, IMC_SAW_CONTINUATION, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_CAPABILITY)},
 
-    {IMC_STARTTLS, IMC_SAW_TAGGED_OK, 0, imc_engine_secure},
-    {IMC_STARTTLS, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_STARTTLS, imc_engine_fail},
-    {IMC_STARTTLS, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_STARTTLS, imc_engine_fail},
-    {IMC_STARTTLS, IMC_SAW_CONTINUATION, IMAPCONNECT_E_STARTTLS, imc_engine_fail},
+    {IMC_STARTTLS, IMC_SAW_TAGGED_OK, IMC_ACT_SECURE, 0},
+    {IMC_STARTTLS, IMC_SAW_TAGGED_NO, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_STARTTLS)},
+    {IMC_STARTTLS, IMC_SAW_TAGGED_BAD, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_STARTTLS)},
+    {IMC_STARTTLS, IMC_SAW_CONTINUATION, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_STARTTLS)},
 
-    {IMC_AUTHENTICATE, IMC_SAW_CONTINUATION, IMAPCONNECT_E_CRAM_MD5, imc_engine_challenged},
-    {IMC_AUTHENTICATE, IMC_SAW_CAPABILITY, 0, imc_engine_offered},
-    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_CRAM_MD5, imc_engine_entered},
-    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_LOGIN_REJECTED, imc_engine_refused},
-    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_CRAM_MD5, imc_engine_refused},
+    {IMC_AUTHENTICATE, IMC_SAW_CONTINUATION, IMC_ACT_CHALLENGED, IMC_RULE(IMAPCONNECT_E_CRAM_MD5)},
+    {IMC_AUTHENTICATE, IMC_SAW_CAPABILITY, IMC_ACT_OFFERED, 0},
+    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_OK, IMC_ACT_ENTERED, IMC_RULE(IMAPCONNECT_E_CRAM_MD5)},
+    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_NO, IMC_ACT_REFUSED, IMC_RULE(IMAPCONNECT_E_LOGIN_REJECTED)},
+    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_BAD, IMC_ACT_REFUSED, IMC_RULE(IMAPCONNECT_E_CRAM_MD5)},
 
-    {IMC_LOGIN, IMC_SAW_CONTINUATION, IMAPCONNECT_E_LOGIN, imc_engine_continued},
-    {IMC_LOGIN, IMC_SAW_CAPABILITY, 0, imc_engine_offered},
-    {IMC_LOGIN, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_LOGIN, imc_engine_entered},
-    {IMC_LOGIN, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_LOGIN_REJECTED, imc_engine_refused},
-    {IMC_LOGIN, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_LOGIN, imc_engine_refused},
+    {IMC_LOGIN, IMC_SAW_CONTINUATION, IMC_ACT_CONTINUED, IMC_RULE(IMAPCONNECT_E_LOGIN)},
+    {IMC_LOGIN, IMC_SAW_CAPABILITY, IMC_ACT_OFFERED, 0},
+    {IMC_LOGIN, IMC_SAW_TAGGED_OK, IMC_ACT_ENTERED, IMC_RULE(IMAPCONNECT_E_LOGIN)},
+    {IMC_LOGIN, IMC_SAW_TAGGED_NO, IMC_ACT_REFUSED, IMC_RULE(IMAPCONNECT_E_LOGIN_REJECTED)},
+    {IMC_LOGIN, IMC_SAW_TAGGED_BAD, IMC_ACT_REFUSED, IMC_RULE(IMAPCONNECT_E_LOGIN)},
 
-    {IMC_ASKING, IMC_SAW_CAPABILITY, 0, imc_engine_listed},
-    {IMC_ASKING, IMC_SAW_TAGGED_OK, 0, imc_engine_asked},
-    {IMC_ASKING, IMC_SAW_TAGGED_NO, 0, imc_engine_asked},
-    {IMC_ASKING, IMC_SAW_TAGGED_BAD, 0, imc_engine_asked},
+    {IMC_ASKING, IMC_SAW_CAPABILITY, IMC_ACT_LISTED, 0},
+    {IMC_ASKING, IMC_SAW_TAGGED_OK, IMC_ACT_ASKED, 0},
+    {IMC_ASKING, IMC_SAW_TAGGED_NO, IMC_ACT_ASKED, 0},
+    {IMC_ASKING, IMC_SAW_TAGGED_BAD, IMC_ACT_ASKED, 0},
 
-    {IMC_COMMAND, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_RESPONSE, imc_engine_answered},
-    {IMC_COMMAND, IMC_SAW_TAGGED_NO, 0, imc_engine_answered_no},
-    {IMC_COMMAND, IMC_SAW_TAGGED_BAD, 0, imc_engine_answered_bad},
-    {IMC_COMMAND, IMC_SAW_CONTINUATION, IMAPCONNECT_E_RESPONSE, imc_engine_continued},
-    {IMC_COMMAND, IMC_SAW_OK, 0, imc_engine_told},
+    {IMC_COMMAND, IMC_SAW_TAGGED_OK, IMC_ACT_ANSWERED, IMC_RULE(IMAPCONNECT_E_RESPONSE)},
+    {IMC_COMMAND, IMC_SAW_TAGGED_NO, IMC_ACT_DECLINED, 0},
+    {IMC_COMMAND, IMC_SAW_TAGGED_BAD, IMC_ACT_DECLINED, 0},
+    {IMC_COMMAND, IMC_SAW_CONTINUATION, IMC_ACT_CONTINUED, IMC_RULE(IMAPCONNECT_E_RESPONSE)},
+    {IMC_COMMAND, IMC_SAW_OK, IMC_ACT_TOLD, 0},
 
 #ifndef IMAPCONNECT_NO_IDLE
-    {IMC_IDLING, IMC_SAW_CONTINUATION, 0, imc_engine_waits},
-    {IMC_IDLING, IMC_SAW_TAGGED_NO, 0, imc_engine_answered_no},
-    {IMC_IDLING, IMC_SAW_TAGGED_BAD, 0, imc_engine_answered_bad},
+    {IMC_IDLING, IMC_SAW_CONTINUATION, IMC_ACT_WAITS, 0},
+    {IMC_IDLING, IMC_SAW_TAGGED_NO, IMC_ACT_DECLINED, 0},
+    {IMC_IDLING, IMC_SAW_TAGGED_BAD, IMC_ACT_DECLINED, 0},
 #endif
 
-    {IMC_LOGOUT, IMC_SAW_BYE, 0, imc_engine_ignore},
-    {IMC_LOGOUT, IMC_SAW_TAGGED_OK, 0, imc_engine_answered},
-    {IMC_LOGOUT, IMC_SAW_TAGGED_NO, 0, imc_engine_answered_no},
-    {IMC_LOGOUT, IMC_SAW_TAGGED_BAD, 0, imc_engine_answered_bad},
-    {IMC_LOGOUT, IMC_SAW_CONTINUATION, IMAPCONNECT_E_LOGOUT, imc_engine_fail},
+    {IMC_LOGOUT, IMC_SAW_BYE, IMC_ACT_IGNORE, 0},
+    {IMC_LOGOUT, IMC_SAW_TAGGED_OK, IMC_ACT_ANSWERED, 0},
+    {IMC_LOGOUT, IMC_SAW_TAGGED_NO, IMC_ACT_DECLINED, 0},
+    {IMC_LOGOUT, IMC_SAW_TAGGED_BAD, IMC_ACT_DECLINED, 0},
+    {IMC_LOGOUT, IMC_SAW_CONTINUATION, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_LOGOUT)},
 
-    {IMC_ANY, IMC_SAW_EXISTS, IMAPCONNECT_NEWS_EXISTS, imc_engine_news},
-    {IMC_ANY, IMC_SAW_EXPUNGE, IMAPCONNECT_NEWS_EXPUNGE, imc_engine_news},
-    {IMC_ANY, IMC_SAW_RECENT, IMAPCONNECT_NEWS_RECENT, imc_engine_news},
-    {IMC_ANY, IMC_SAW_FETCH, IMAPCONNECT_NEWS_FLAGS, imc_engine_news},
-    {IMC_ANY, IMC_SAW_BYE, IMAPCONNECT_E_BYE, imc_engine_fail},
-    {IMC_ANY, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_TAG, imc_engine_fail},
-    {IMC_ANY, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_TAG, imc_engine_fail},
-    {IMC_ANY, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_TAG, imc_engine_fail},
-    {IMC_ANY, IMC_SAW_FOREIGN, IMAPCONNECT_E_TAG, imc_engine_fail},
-    {IMC_ANY, IMC_SAW_CONTINUATION, IMAPCONNECT_E_RESPONSE, imc_engine_fail},
-    {IMC_ANY, IMC_SAW_GARBAGE, IMAPCONNECT_E_RESPONSE, imc_engine_fail}};
+    {IMC_ANY, IMC_SAW_EXISTS, IMC_ACT_NEWS, 0},
+    {IMC_ANY, IMC_SAW_EXPUNGE, IMC_ACT_NEWS, 0},
+    {IMC_ANY, IMC_SAW_RECENT, IMC_ACT_NEWS, 0},
+    {IMC_ANY, IMC_SAW_FETCH, IMC_ACT_NEWS, 0},
+    {IMC_ANY, IMC_SAW_BYE, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_BYE)},
+    {IMC_ANY, IMC_SAW_TAGGED_OK, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_TAG)},
+    {IMC_ANY, IMC_SAW_TAGGED_NO, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_TAG)},
+    {IMC_ANY, IMC_SAW_TAGGED_BAD, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_TAG)},
+    {IMC_ANY, IMC_SAW_FOREIGN, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_TAG)},
+    {IMC_ANY, IMC_SAW_CONTINUATION, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_RESPONSE)},
+    {IMC_ANY, IMC_SAW_GARBAGE, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_RESPONSE)}};
 
 /* A tagged line or a "+" that began before our line had left answers something that was never asked
    (CVE-2026-42246), and a BYE that came before LOGOUT is no answer to it. Returns the error, 0 for any other line. */
@@ -4107,7 +4136,7 @@ static void imc_engine_dispatch(imapconnect_engine *engine, int saw)
     for (i = 0; i < sizeof imc_engine_rules / sizeof imc_engine_rules[0]; i++) {
         const imc_rule *rule = &imc_engine_rules[i];
         if ((rule->state == engine->state || rule->state == IMC_ANY) && (rule->saw == saw || rule->saw == 0)) {
-            rule->act(engine, rule->code);
+            imc_engine_acts[rule->act](engine, IMC_RULE_BASE - rule->code);
             return;
         }
     }
@@ -5785,23 +5814,23 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 
 /* -- SELECT and EXAMINE -- */
 
-/* "UIDNEXT 4392" */
+/* "UIDNEXT 4392"; the numbers are kept in the order of their names. */
 static void imc_select_code(imapconnect_engine *engine)
 {
     const imapconnect_reader *reader = &engine->reader;
     imapconnect_row *row = &engine->writer.out.in.row;
-    uint32_t *const numbers[] = {&row->is.selection.uidnext, &row->is.selection.uidvalidity,
-                                 &row->is.selection.unseen};
     size_t count = reader->code_length, word = 0;
     unsigned which;
+    uint32_t number;
     while (word < count && reader->code[word] != ' ')
         word++;
     which = imc_bytes_word(reader->code, word, "UIDNEXT\0UIDVALIDITY\0UNSEEN\0PERMANENTFLAGS\0");
     if (which == 4) {
         imc_rows_set_flags(&row->is.selection.permanent_flags, reader->found);
         row->finished = 1;
-    } else if (which != 0 && word < count) {
-        (void)imc_bytes_number(reader->code + word + 1, count - word - 1, numbers[which - 1]);
+    } else if (which != 0 && word < count && imc_bytes_number(reader->code + word + 1, count - word - 1, &number)) {
+        memcpy((char *)&row->is.selection + offsetof(imapconnect_selection, uidnext) + (which - 1) * sizeof number,
+               &number, sizeof number);
     }
 }
 
@@ -5962,31 +5991,15 @@ static size_t imc_list_decode(imapconnect_engine *engine, uint8_t *raw)
 /* Attributes, RFC 3501 section 7.2.2, RFC 3348, RFC 5258 (a mailbox that does not exist cannot be selected). */
 static void imc_list_attribute(imapconnect_engine *engine)
 {
-    imapconnect_mailbox *row = &engine->writer.out.in.row.is.mailbox;
-    switch (imc_rows_word(engine, "\\HasChildren\0\\HasNoChildren\0\\Noinferiors\0\\Noselect\0\\NonExistent\0"
-                                  "\\Marked\0\\Unmarked\0")) {
-    case 1:
-        row->has_children = 1;
-        break;
-    case 2:
-        row->has_children = 0;
-        break;
-    case 3:
-        row->no_inferiors = 1;
-        break;
-    case 4:
-    case 5:
-        row->no_select = 1;
-        break;
-    case 6:
-        row->marked = 1;
-        break;
-    case 7:
-        row->unmarked = 1;
-        break;
-    default:
-        break;
-    }
+    static const uint8_t columns[] = {
+        offsetof(imapconnect_mailbox, has_children), offsetof(imapconnect_mailbox, has_children),
+        offsetof(imapconnect_mailbox, no_inferiors), offsetof(imapconnect_mailbox, no_select),
+        offsetof(imapconnect_mailbox, no_select),    offsetof(imapconnect_mailbox, marked),
+        offsetof(imapconnect_mailbox, unmarked)};
+    unsigned which = imc_rows_word(engine, "\\HasNoChildren\0\\HasChildren\0\\Noinferiors\0\\Noselect\0"
+                                           "\\NonExistent\0\\Marked\0\\Unmarked\0");
+    if (which != 0) /* the columns are one byte each, and the first attribute alone says no */
+        ((uint8_t *)&engine->writer.out.in.row.is.mailbox)[columns[which - 1]] = which != 1;
 }
 
 /* The separator: one character, or NIL. */
@@ -6126,15 +6139,16 @@ IMAPCONNECT_API int imapconnect_rename_mailbox(imapconnect_session *session, con
 static void imc_status_take(imapconnect_engine *engine, int what, const imc_slice *piece)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
-    uint32_t *const numbers[] = {&row->is.status.messages, &row->is.status.recent, &row->is.status.uidnext,
-                                 &row->is.status.uidvalidity, &row->is.status.unseen};
+    uint32_t number;
     (void)piece;
     if (what == IMC_TAKE_ROW ? row->field[0] != 2 || row->field[1] % 2 != 0 : (row->depth != 0) != row->field[0])
         imc_rows_malformed(engine);
     else if (row->depth == 1 && row->field[1] % 2 == 0)
         row->key = imc_rows_word(engine, "MESSAGES\0RECENT\0UIDNEXT\0UIDVALIDITY\0UNSEEN\0");
-    else if (row->depth == 1 && row->key != 0)
-        *numbers[row->key - 1] = imc_rows_number(engine);
+    else if (row->depth == 1 && row->key != 0) {
+        number = imc_rows_number(engine);
+        memcpy((char *)&row->is.status + (row->key - 1u) * sizeof number, &number, sizeof number); /* in this order */
+    }
 }
 
 static void imc_status_end(imapconnect_engine *engine)
@@ -6798,6 +6812,7 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #endif /* IMAPCONNECT_NO_COMMANDS */
 
 /* Nothing of ours is left to get in the way of the file that included this. */
+#undef IMC_ACTS
 #undef IMC_ASKS
 #undef IMC_CHOOSES
 #undef IMC_FILLS
@@ -6824,6 +6839,8 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_IDLE_RENEW
 #undef IMC_NO_CHARACTER
 #undef IMC_RAW_NAME
+#undef IMC_RULE
+#undef IMC_RULE_BASE
 #undef IMC_UNKNOWN
 #undef IMC_CAN_IMAP4REV1
 #undef IMC_CAN_LENGTHS
