@@ -1185,6 +1185,14 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #define IMAPCONNECT_WIPE(memory, size) imc_wipe((memory), (size))
 #endif
 
+/* A function that stays one of its own, though it is called only once: a function into which all is inlined has far more
+   values at hand than registers, and reaches its structures from far away. */
+#ifdef __GNUC__
+#define IMC_APART __attribute__((noinline))
+#else
+#define IMC_APART
+#endif
+
 #define IMC_MAGIC          0x494d4150u /* "IMAP" */
 #define IMC_TIMEOUT        60000u      /* ms, the documented time-out */
 #define IMC_SLICE          500u        /* ms between two calls of keep_going; it is promised one a second */
@@ -1641,7 +1649,7 @@ static size_t imc_names_host_length(const char *text, size_t count)
 }
 
 /* Takes the server's text apart. Returns 0 or IMAPCONNECT_E_VALUE. */
-static int imc_names_parse(imapconnect_server *server, const char *text, uint16_t otherwise)
+static IMC_APART int imc_names_parse(imapconnect_server *server, const char *text, uint16_t otherwise)
 {
     size_t count = imc_bytes_length(text, IMAPCONNECT_MAX_HOST + 9); /* brackets, colon, port, and one too many */
     size_t host = imc_names_host_length(text, count);
@@ -2124,7 +2132,7 @@ static int imc_lexer_text(const char **at, const char *end, imc_slice *piece)
 }
 
 /* The next token of the bytes from `*at` to `end`, moving `*at` behind it. */
-static int imc_lexer_next(imapconnect_lexer *lexer, const char **at, const char *end, imc_slice *piece)
+static IMC_APART int imc_lexer_next(imapconnect_lexer *lexer, const char **at, const char *end, imc_slice *piece)
 {
     for (;;) {
         int token;
@@ -2530,7 +2538,7 @@ static int imc_rows_end(imapconnect_engine *engine)
 }
 
 /* A token of a line whose values are read. Returns 0 when it must not stand there. */
-static int imc_rows_token(imapconnect_engine *engine, int token, const imc_slice *piece)
+static IMC_APART int imc_rows_token(imapconnect_engine *engine, int token, const imc_slice *piece)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     int good = 1;
@@ -3014,7 +3022,7 @@ static int imc_responses_token(imapconnect_engine *engine, int token, const imc_
 
 /* Reads on from `*at` to the end of the next line, or to `end`. Returns the line's event, IMC_SAW_NOTHING when
    there is none yet. */
-static int imc_responses_next(imapconnect_engine *engine, const char **at, const char *end)
+static IMC_APART int imc_responses_next(imapconnect_engine *engine, const char **at, const char *end)
 {
     imapconnect_reader *reader = &engine->reader;
     const char *raw = *at; /* from here on the stream has not seen it */
@@ -4864,7 +4872,7 @@ static int imc_tls_check_trust(const imapconnect_tls *tls, const WOLFSSL_BUFFER_
 
 /* One certificate of the chain; 0 is the leaf. A root that was sent along may be as old as it likes: its signature
    proves nothing, being in the folder of CAs does. */
-static int imc_tls_check(const imapconnect_tls *tls, const WOLFSSL_X509_STORE_CTX *store, int depth)
+static IMC_APART int imc_tls_check(const imapconnect_tls *tls, const WOLFSSL_X509_STORE_CTX *store, int depth)
 {
     imc_certificate certificate;
     const WOLFSSL_BUFFER_INFO *der = &store->certs[depth];
@@ -5054,7 +5062,7 @@ static int imc_tls_mode(int verify)
 }
 
 /* Before connecting: the context with its CAs, so that a missing one costs no packet. */
-static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, int verify)
+static IMC_APART int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, int verify)
 {
     memset(tls, 0, sizeof *tls);
     tls->self = tls;
@@ -5112,8 +5120,8 @@ static int imc_tls_agreed(const imapconnect_tls *tls)
 }
 
 /* The handshake, as far as it goes. Returns 0 when it is done, WANT, or an error. */
-static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *lower,
-                             const imapconnect_server *server)
+static IMC_APART int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *lower,
+                                       const imapconnect_server *server)
 {
     int returned;
     if (tls->ssl == 0) {
@@ -5460,7 +5468,7 @@ static int imc_session_end(imapconnect_session *session)
 /* -- the loop -- */
 
 /* Nothing can be done now: what for is noted, and a blocking session waits. Returns 0, or why it must not go on. */
-static int imc_session_wait(imapconnect_session *session, int want)
+static IMC_APART int imc_session_wait(imapconnect_session *session, int want)
 {
     const imapconnect_config *config = &session->config;
     uint32_t left = imc_session_left(session);
@@ -6813,6 +6821,7 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 
 /* Nothing of ours is left to get in the way of the file that included this. */
 #undef IMC_ACTS
+#undef IMC_APART
 #undef IMC_ASKS
 #undef IMC_CHOOSES
 #undef IMC_FILLS
