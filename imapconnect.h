@@ -612,7 +612,6 @@ typedef uint16_t imapconnect_capabilities;
 #endif
 
 typedef struct imapconnect_lexer { /* room >>lexer: where in a line we are */
-    uint32_t number;               /* of a literal: the digits so far, then the bytes still to come */
     uint8_t mode;                  /* how the rest of the line is read */
     uint8_t in_literal;
     uint8_t carriage; /* CR was the last byte */
@@ -621,47 +620,39 @@ typedef struct imapconnect_lexer { /* room >>lexer: where in a line we are */
     uint8_t digits;   /* in the braces; more than ten stand for a number that is none */
     uint8_t ended;    /* `word` was handed over */
     uint8_t length;   /* of `word`; more than fit stand for a word that nobody knows */
+    uint32_t number;  /* of a literal: the digits so far, then the bytes still to come */
     char word[IMAPCONNECT_WORD_SIZE];
 } imapconnect_lexer;
 
-typedef struct imapconnect_reader {  /* room >>responses: what the line has said so far */
-    uint8_t position;                /* which word of the line comes next */
-    uint8_t tagged;                  /* the line began with our tag */
-    uint8_t saw;                     /* the event that the line is going to be */
-    uint8_t text_position;           /* before, in or behind the response code */
-    uint8_t answer;                  /* the last status: its row in the table of keywords, from 1 */
-    uint8_t code_length;             /* in use of `code` */
-    uint8_t text_length;             /* in use of `text` */
-    uint8_t early;                   /* the line began before the command had left: it answers nothing */
-    uint8_t collects;                /* the values of this line are read */
-    uint8_t wants_base64;            /* a continuation's text is a challenge, decoded into the transmit buffer */
-    uint8_t base64_count;            /* characters of the group of four */
-    uint8_t base64_padding;          /* of them '=' */
-    uint8_t base64_bad;              /* not strict base64, or too long: IMC_BASE64_... */
-    uint8_t explained;               /* `text` is the reason why a token was refused, and stays */
+typedef struct imapconnect_reader { /* room >>responses: what the line has said so far */
+    uint8_t position;               /* which word of the line comes next */
+    uint8_t tagged;                 /* the line began with our tag */
+    uint8_t saw;                    /* the event that the line is going to be */
+    uint8_t text_position;          /* before, in or behind the response code */
+    uint8_t answer;                 /* the last status: its row in the table of keywords, from 1 */
+    uint8_t code_length;            /* in use of `code` */
+    uint8_t text_length;            /* in use of `text` */
+    uint8_t early;                  /* the line began before the command had left: it answers nothing */
+    uint8_t collects;               /* the values of this line are read */
+    uint8_t wants_base64;           /* a continuation's text is a challenge, decoded into the transmit buffer */
+    uint8_t base64_count;           /* characters of the group of four */
+    uint8_t base64_padding;         /* of them '=' */
+    uint8_t base64_bad;             /* not strict base64, or too long: IMC_BASE64_... */
+    uint8_t explained;              /* `text` is the reason why a token was refused, and stays */
+    imapconnect_lexer lexer;
     uint16_t challenge;              /* bytes decoded */
     imapconnect_capabilities found;  /* capability atoms, or permanent flags, of this line so far */
     imapconnect_capabilities listed; /* the same once the list is known to be whole */
     uint32_t number;                 /* in front of the response's name; of base64, the bits of the group */
-    imapconnect_lexer lexer;
-    char tag[IMAPCONNECT_TAG_SIZE]; /* of the command outstanding, "" for none */
+    char tag[IMAPCONNECT_TAG_SIZE];  /* of the command outstanding, "" for none */
     char code[IMAPCONNECT_CODE_SIZE];
     char text[IMAPCONNECT_TEXT_SIZE];
 } imapconnect_reader;
 
 typedef struct imapconnect_row { /* room >>rows: a row of a listing, while it arrives */
-    union {
-        imapconnect_message message;
-        imapconnect_mailbox mailbox;
-        imapconnect_namespace space;
-        imapconnect_selection selection;
-        imapconnect_status status;
-    } is;
-    uint32_t count;   /* of the whole reply: rows, or bytes of a message */
-    uint32_t sum;     /* of the whole reply: of the rows' sequence numbers */
-    uint8_t finished; /* of the whole reply: what was asked for has come */
-    uint8_t has;      /* columns of this row that came, a bit each */
-    uint8_t flags;    /* system flags that came, the same */
+    uint8_t finished;            /* of the whole reply: what was asked for has come */
+    uint8_t has;                 /* columns of this row that came, a bit each */
+    uint8_t flags;               /* system flags that came, the same */
     uint8_t key;      /* the column that the next value belongs to, from 1; 0 for one that nobody asked for */
     uint8_t streams;  /* the next string goes to the caller as it arrives */
     uint8_t open;     /* a value has begun, ... */
@@ -671,6 +662,15 @@ typedef struct imapconnect_row { /* room >>rows: a row of a listing, while it ar
     uint8_t field[3]; /* values so far, outside of parentheses, in one, in two */
     uint16_t base;    /* where in the text the present value begins, ... */
     uint16_t length;  /* ... and how long it is so far */
+    uint32_t count;   /* of the whole reply: rows, or bytes of a message */
+    uint32_t sum;     /* of the whole reply: of the rows' sequence numbers */
+    union {
+        imapconnect_message message;
+        imapconnect_mailbox mailbox;
+        imapconnect_namespace space;
+        imapconnect_selection selection;
+        imapconnect_status status;
+    } is;
 } imapconnect_row;
 
 typedef struct imapconnect_payload { /* room >>sasl: what a mechanism says first, and how far it is written */
@@ -802,7 +802,13 @@ typedef struct imapconnect_sockets { /* room >>sockets */
     uint8_t drained; /* the kernel has nothing more to read */
 } imapconnect_sockets;
 
-typedef struct imapconnect_tls {        /* room >>wolfssl */
+typedef struct imapconnect_tls { /* room >>wolfssl */
+    uint8_t own_context;
+    uint8_t verify;
+    uint8_t dry;     /* the transport below had nothing to read */
+    uint8_t writing; /* a record is on its way: nothing may be read before it has left */
+    uint8_t unsent;  /* wolfSSL keeps bytes that the transport below did not take */
+    uint8_t leaf_seen;
     const struct imapconnect_tls *self; /* proves that a callback was given this, and nothing else */
     struct WOLFSSL_CTX *context;
     struct WOLFSSL *ssl;
@@ -814,15 +820,10 @@ typedef struct imapconnect_tls {        /* room >>wolfssl */
     int16_t refused;     /* why the verify callback said no */
     int16_t chain_error; /* wolfSSL's first error of the chain, which a later one may hide */
     uint16_t skipped;
-    uint8_t own_context;
-    uint8_t verify;
-    uint8_t dry;     /* the transport below had nothing to read */
-    uint8_t writing; /* a record is on its way: nothing may be read before it has left */
-    uint8_t unsent;  /* wolfSSL keeps bytes that the transport below did not take */
-    uint8_t leaf_seen;
 } imapconnect_tls;
 
 typedef struct imapconnect_session {
+    imapconnect_engine engine;
     uint32_t magic;
     uint8_t step;
     uint8_t busy;      /* a call is in progress */
@@ -838,7 +839,6 @@ typedef struct imapconnect_session {
     int detail;
     imapconnect_config config;
     imapconnect_server server;
-    imapconnect_engine engine;
     imapconnect_sockets sockets;
     imapconnect_tls tls;
     char in[IMAPCONNECT_READ_SIZE];
@@ -1231,6 +1231,7 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
  * What the rooms stand on: headers, hooks, and checks at compile time. A room calls only rooms above it,
  * and none of them down to >>engine does any I/O, asks a clock or takes memory. */
 
+#include <stdarg.h>
 #include <string.h>
 
 #ifndef IMAPCONNECT_NO_SOCKETS
@@ -1295,6 +1296,14 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #define IMAPCONNECT_WIPE(memory, size) imc_wipe((memory), (size))
 #endif
 
+/* A function that stays one of its own, though it is called only once: a function into which all is inlined has far more
+   values at hand than registers, and reaches its structures from far away. */
+#ifdef __GNUC__
+#define IMC_APART __attribute__((noinline))
+#else
+#define IMC_APART
+#endif
+
 #define IMC_MAGIC          0x494d4150u /* "IMAP" */
 #define IMC_TIMEOUT        60000u      /* ms, the documented time-out */
 #define IMC_SLICE          500u        /* ms between two calls of keep_going; it is promised one a second */
@@ -1353,6 +1362,18 @@ static int imc_bytes_same(const char *text, size_t count, const char *word)
         if (word[i] == '\0' || (text[i] != word[i] && imc_bytes_upper(text[i]) != imc_bytes_upper(word[i])))
             return 0;
     return word[count] == '\0';
+}
+
+/* Which of these words a text is, from 1; 0 for none of them. A NUL stands behind each word, and two behind the last. */
+static unsigned imc_bytes_word(const char *text, size_t count, const char *words)
+{
+    unsigned which;
+    for (which = 1; *words != '\0'; which++) {
+        if (imc_bytes_same(text, count, words))
+            return which;
+        words += strlen(words) + 1;
+    }
+    return 0;
 }
 
 /* The length of a text, counted no further than `limit`. */
@@ -2007,42 +2028,46 @@ static size_t imc_scram_compose(const imc_scram *scram, const char *binding, con
  * The server's text into host, port and, for a numeric address, its bytes. Invariant: a text that two
  * programs could read in two ways is refused. Nothing is looked up here. Calls >>bytes. */
 
+/* The digits that a text begins with; returns how many, and their number, if it is below 2^32. */
+static size_t imc_names_digits(const char *text, size_t count, int base, uint32_t *number)
+{
+    size_t at;
+    *number = 0;
+    for (at = 0; at < count; at++) {
+        int c = imc_bytes_upper(text[at]);
+        int digit = imc_bytes_is_digit(c) ? c - '0' : c >= 'A' ? c - 'A' + 10 : base;
+        if (digit >= base)
+            break;
+        *number = *number * (uint32_t)base + (uint32_t)digit;
+    }
+    return at;
+}
+
 /* "1.2.3.4" into four bytes. Leading zeros are refused: to some 010 is eight. Returns 4, or 0. */
 static size_t imc_names_ipv4(const char *text, size_t count, uint8_t *address)
 {
     size_t at = 0, part;
     for (part = 0; part < 4; part++) {
-        unsigned number = 0;
-        size_t start = at;
-        while (at < count && at - start < 3 && imc_bytes_is_digit(text[at]))
-            number = number * 10 + (unsigned)(text[at++] - '0');
-        if (at == start || number > 255 || (text[start] == '0' && at - start > 1))
+        uint32_t number;
+        size_t digits = imc_names_digits(text + at, count - at, 10, &number);
+        if (digits == 0 || digits > 3 || number > 255 || (text[at] == '0' && digits > 1))
             return 0;
         address[part] = (uint8_t)number;
+        at += digits;
         if (part < 3 && (at == count || text[at++] != '.'))
             return 0;
     }
     return at == count ? 4 : 0;
 }
 
-static int imc_names_hex(int c)
+/* One group of up to four hex digits; returns how many, 0 when it is none. */
+static size_t imc_names_group(const char *text, size_t count, uint8_t *out)
 {
-    if (imc_bytes_is_digit(c))
-        return c - '0';
-    c = imc_bytes_upper(c);
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* One group of up to four hex digits at `*at`; 0 when there is none. */
-static int imc_names_group(const char *text, size_t count, size_t *at, uint8_t *out)
-{
-    unsigned number = 0;
-    size_t start = *at;
-    while (*at < count && *at - start < 4 && imc_names_hex(text[*at]) >= 0)
-        number = number * 16 + (unsigned)imc_names_hex(text[(*at)++]);
+    uint32_t number;
+    size_t digits = imc_names_digits(text, count, 16, &number);
     out[0] = (uint8_t)(number >> 8);
     out[1] = (uint8_t)number;
-    return *at > start;
+    return digits > 4 ? 0 : digits;
 }
 
 /* An IPv6 address, RFC 4291 section 2.2, into sixteen bytes. Returns 16, or 0. */
@@ -2054,13 +2079,16 @@ static size_t imc_names_ipv6(const char *text, size_t count, uint8_t *address)
         at = 2;
     }
     while (at < count && used < 16) {
+        size_t digits;
         if (used <= 12 && imc_names_ipv4(text + at, count - at, address + used) != 0) {
             used += 4;
             at = count;
             break;
         }
-        if (!imc_names_group(text, count, &at, address + used))
+        digits = imc_names_group(text + at, count - at, address + used);
+        if (digits == 0)
             return 0;
+        at += digits;
         used += 2;
         if (at == count)
             break;
@@ -2085,12 +2113,9 @@ static size_t imc_names_ipv6(const char *text, size_t count, uint8_t *address)
 /* Would a resolver take this label for a number? "1", "017", "0x7f". */
 static int imc_names_is_number(const char *label, size_t count)
 {
-    int hex = count > 1 && label[0] == '0' && imc_bytes_upper(label[1]) == 'X';
-    size_t i;
-    for (i = hex ? 2 : 0; i < count; i++)
-        if (hex ? imc_names_hex(label[i]) < 0 : !imc_bytes_is_digit(label[i]))
-            return 0;
-    return 1;
+    size_t hex = count > 1 && label[0] == '0' && imc_bytes_upper(label[1]) == 'X' ? 2 : 0;
+    uint32_t number;
+    return imc_names_digits(label + hex, count - hex, hex != 0 ? 16 : 10, &number) == count - hex;
 }
 
 /* A host name by its bytes, and not one that a resolver may take for an address ("127.1", "0x7f000001"): the last label
@@ -2114,35 +2139,27 @@ static int imc_names_is_host(const char *text, size_t count)
 /* ":1143" into a number; 0 when it is none from 1 to 65535. Nothing at all is `otherwise`. */
 static uint16_t imc_names_port(const char *text, size_t count, uint16_t otherwise)
 {
-    uint32_t number = 0;
-    size_t i;
+    uint32_t number;
     if (count == 0)
         return otherwise;
-    if (text[0] != ':' || count < 2 || count > 6)
+    if (text[0] != ':' || count > 6 || imc_names_digits(text + 1, count - 1, 10, &number) != count - 1)
         return 0;
-    for (i = 1; i < count; i++) {
-        if (!imc_bytes_is_digit(text[i]))
-            return 0;
-        number = number * 10 + (uint32_t)(text[i] - '0');
-    }
     return (uint16_t)(number > 65535 ? 0 : number);
 }
 
 /* Where the host ends: at "]", or before the only colon; a text with two colons is an IPv6 address. */
 static size_t imc_names_host_length(const char *text, size_t count)
 {
-    size_t i, colons = 0, last = count;
-    for (i = 0; i < count; i++) {
-        if (text[i] == ']' && text[0] == '[')
-            return i + 1;
-        if (text[i] == ':' && colons++ == 0)
-            last = i;
-    }
-    return colons == 1 ? last : count;
+    const char *end = (const char *)memchr(text, text[0] == '[' ? ']' : ':', count);
+    if (end == 0)
+        return count;
+    if (*end == ']')
+        return (size_t)(end - text) + 1;
+    return memchr(end + 1, ':', (size_t)(text + count - end) - 1) != 0 ? count : (size_t)(end - text);
 }
 
 /* Takes the server's text apart. Returns 0 or IMAPCONNECT_E_VALUE. */
-static int imc_names_parse(imapconnect_server *server, const char *text, uint16_t otherwise)
+static IMC_APART int imc_names_parse(imapconnect_server *server, const char *text, uint16_t otherwise)
 {
     size_t count = imc_bytes_length(text, IMAPCONNECT_MAX_HOST + 9); /* brackets, colon, port, and one too many */
     size_t host = imc_names_host_length(text, count);
@@ -2625,7 +2642,7 @@ static int imc_lexer_text(const char **at, const char *end, imc_slice *piece)
 }
 
 /* The next token of the bytes from `*at` to `end`, moving `*at` behind it. */
-static int imc_lexer_next(imapconnect_lexer *lexer, const char **at, const char *end, imc_slice *piece)
+static IMC_APART int imc_lexer_next(imapconnect_lexer *lexer, const char **at, const char *end, imc_slice *piece)
 {
     for (;;) {
         int token;
@@ -2826,50 +2843,47 @@ enum imc_take {
     IMC_TAKE_BYTES, /* some bytes of a string that streams */
     IMC_TAKE_ROW,   /* the response is whole */
     IMC_TAKE_CODE,  /* a response code came: reader.code */
-    IMC_TAKE_NEWS   /* EXISTS, EXPUNGE, RECENT, or flags: `code` of imc_engine_news() */
+    IMC_TAKE_NEWS   /* EXISTS, EXPUNGE, RECENT, or flags: reader.saw */
 };
 
-#define IMC_ASKS     1 /* the capabilities must be known before */
-#define IMC_ENDS     2 /* LOGOUT */
-#define IMC_SELECTS  4 /* no mailbox is open until it has succeeded */
-#define IMC_EXAMINES 8 /* the mailbox is read-only, whatever the server says */
+#define IMC_ASKS     1  /* the capabilities must be known before */
+#define IMC_ENDS     2  /* LOGOUT */
+#define IMC_SELECTS  4  /* no mailbox is open until it has succeeded */
+#define IMC_EXAMINES 8  /* the mailbox is read-only, whatever the server says */
+#define IMC_CHOOSES  16 /* `next` says what is sent; the format only says which arguments there are */
+#define IMC_FILLS    32 /* the first argument is where the outputs go */
+#define IMC_TAKES    64 /* the first two are the caller's function for what comes, and its parameter; 0 is none */
+#define IMC_LISTS    (128 | IMC_TAKES)
+#define IMC_STREAMS  (256 | IMC_TAKES)
 
 /* A command of the time after the login. */
 struct imc_command {
-    const char *reads; /* the response whose values it takes, or 0 */
+    const char *format; /* what is sent, and so the arguments of the call: see >>commands */
+    const char *reads;  /* the response whose values it takes, or 0 */
     void (*take)(imapconnect_engine *engine, int what, const imc_slice *piece);
     void (*next)(imapconnect_engine *engine); /* what comes behind the tagged OK, or a wait; 0: the end of the call */
     int16_t refused; /* the code for a tagged NO or BAD; IMAPCONNECT_E_NO for both of those */
-    uint8_t traits;  /* IMC_ASKS, ... */
+    uint16_t traits; /* IMC_ASKS, ... */
 };
 
 #ifndef IMAPCONNECT_NO_COMMANDS
 
 /* The system flags, in the order of imapconnect_flags. RFC 3501 section 2.3.2. */
-static const char *const imc_rows_flags[] = {"\\Answered", "\\Deleted", "\\Draft", "\\Flagged",
-                                             "\\Recent",   "\\Seen",    "\\*"};
-#define IMC_FLAGS (sizeof imc_rows_flags / sizeof imc_rows_flags[0])
+#define IMC_FLAG_NAMES "\\Answered\0\\Deleted\0\\Draft\0\\Flagged\0\\Recent\0\\Seen\0\\*\0"
 
 /* The bit of a flag; 0 for a keyword, of which there may be any number. */
 static unsigned imc_rows_flag(const char *text, size_t count)
 {
-    size_t i;
-    for (i = 0; i < IMC_FLAGS; i++)
-        if (imc_bytes_same(text, count, imc_rows_flags[i]))
-            return 1u << i;
-    return 0;
+    return 1u << imc_bytes_word(text, count, IMC_FLAG_NAMES) >> 1;
 }
 
-/* Bits into flags. */
+/* Bits into flags, of which each is one byte. */
 static void imc_rows_set_flags(imapconnect_flags *flags, unsigned bits)
 {
-    flags->answered = bits & 1;
-    flags->deleted = bits >> 1 & 1;
-    flags->draft = bits >> 2 & 1;
-    flags->flagged = bits >> 3 & 1;
-    flags->recent = bits >> 4 & 1;
-    flags->seen = bits >> 5 & 1;
-    flags->keywords = bits >> 6 & 1;
+    uint8_t *flag = (uint8_t *)flags;
+    size_t i;
+    for (i = 0; i < sizeof *flags; i++)
+        flag[i] = bits >> i & 1;
 }
 
 /* 1 when the last answer had this response code. */
@@ -2890,19 +2904,26 @@ static int imc_rows_is(imapconnect_engine *engine, const char *word)
     return imc_bytes_same(imc_rows_text(engine), engine->writer.out.in.row.length, word);
 }
 
-#if !defined(IMAPCONNECT_NO_MAILBOXES) || !defined(IMAPCONNECT_NO_MESSAGES)
-
 /* Which of these words the present value is, from 1; 0 for none of them. */
-static uint8_t imc_rows_word(imapconnect_engine *engine, const char *const *words, uint8_t count)
+static uint8_t imc_rows_word(imapconnect_engine *engine, const char *words)
 {
-    uint8_t i;
-    for (i = 0; i < count; i++)
-        if (imc_rows_is(engine, words[i]))
-            return (uint8_t)(i + 1);
-    return 0;
+    return (uint8_t)imc_bytes_word(imc_rows_text(engine), engine->writer.out.in.row.length, words);
 }
 
-#endif
+/* The reply is not IMAP. */
+static void imc_rows_malformed(imapconnect_engine *engine)
+{
+    imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+}
+
+/* A row, or some bytes, have been given to the caller, who may have had enough. */
+static void imc_rows_given(imapconnect_engine *engine, int stop)
+{
+    engine->progress = 1;
+    if (stop != 0)
+        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+}
+
 #if !defined(IMAPCONNECT_NO_MAILBOXES) || !defined(IMAPCONNECT_NO_MESSAGES) || !defined(IMAPCONNECT_NO_SEARCH)
 
 /* The present value as a number; where it is none, the reply is not IMAP. */
@@ -2911,7 +2932,7 @@ static uint32_t imc_rows_number(imapconnect_engine *engine)
     const imapconnect_row *row = &engine->writer.out.in.row;
     uint32_t number = 0;
     if (row->string || !imc_bytes_number(imc_rows_text(engine), row->length, &number))
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     return number;
 }
 #endif
@@ -2923,7 +2944,7 @@ static uint32_t imc_rows_uid(imapconnect_engine *engine)
 {
     uint32_t uid = imc_rows_number(engine);
     if (uid == 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     return uid;
 }
 
@@ -2971,7 +2992,7 @@ static void imc_rows_open(imapconnect_row *row, int string)
 static void imc_rows_bytes(imapconnect_engine *engine, const imc_slice *piece)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
-    size_t room = sizeof engine->writer.out.in.text - row->base - row->length;
+    size_t count = imc_bytes_least(piece->count, sizeof engine->writer.out.in.text - row->base - row->length);
     if (row->streams && row->string) {
         engine->command->take(engine, IMC_TAKE_BYTES, piece);
         return;
@@ -2979,9 +3000,9 @@ static void imc_rows_bytes(imapconnect_engine *engine, const imc_slice *piece)
     if (engine->reader.number != 0 && row->depth == 1 && row->field[1] % 2 == 0 && !row->string &&
         piece->bytes[piece->count - 1] == '[')
         engine->reader.lexer.quoted = IMC_IN_SECTION; /* BODY[, of which what follows is a part: section 7.4.2 */
-    row->cut |= piece->count > room;
-    memcpy(imc_rows_text(engine) + row->length, piece->bytes, imc_bytes_least(piece->count, room));
-    row->length = (uint16_t)(row->length + imc_bytes_least(piece->count, room));
+    row->cut |= count < piece->count;
+    memcpy(imc_rows_text(engine) + row->length, piece->bytes, count);
+    row->length = (uint16_t)(row->length + count);
 }
 
 /* The value that was open is whole. */
@@ -3027,7 +3048,7 @@ static int imc_rows_end(imapconnect_engine *engine)
 }
 
 /* A token of a line whose values are read. Returns 0 when it must not stand there. */
-static int imc_rows_token(imapconnect_engine *engine, int token, const imc_slice *piece)
+static IMC_APART int imc_rows_token(imapconnect_engine *engine, int token, const imc_slice *piece)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     int good = 1;
@@ -3544,7 +3565,7 @@ static int imc_responses_token(imapconnect_engine *engine, int token, const imc_
 
 /* Reads on from `*at` to the end of the next line, or to `end`. Returns the line's event, IMC_SAW_NOTHING when
    there is none yet. */
-static int imc_responses_next(imapconnect_engine *engine, const char **at, const char *end)
+static IMC_APART int imc_responses_next(imapconnect_engine *engine, const char **at, const char *end)
 {
     imapconnect_reader *reader = &engine->reader;
     const char *raw = *at; /* from here on the stream has not seen it */
@@ -3579,16 +3600,27 @@ static int imc_responses_next(imapconnect_engine *engine, const char **at, const
  * Invariant: the caller's texts are read where they are, and a secret is copied nowhere but into the
  * buffer, which is wiped once sent.
  *
- * A command is a format, in which these stand for the next text or the next number of the writer's:
- *   %r  a text as it is         %s  a string, quoted, or a literal when a byte is above 0x7f
- *   %p  the same, and secret    %m  a mailbox name
- *   %n  a number                %f  flags, the number's bits
+ * A command is a format, in which these stand for the next text or the next number of the writer's; it is that of a
+ * call, too, whose arguments are checked by their letters. Texts that go as they are, nothing but printable ASCII:
+ *   %R  any                     %C  a command of the caller's, which may hold any byte
+ *   %B  a section of a BODY     %Q  the criteria of a SEARCH
+ *   %H  its charset             %E  names of extensions
+ * Strings, which go quoted, or as a literal when a byte is above 0x7f:
+ *   %s  any                     %p  a secret
+ *   %i  at most 1024 bytes      %d  a date and time
+ *   %m  a mailbox name
+ * Numbers:
+ *   %n  any                     %u  a UID, which is never 0
+ *   %x  the same, 0 for "*"     %f  flags, the number's bits
  *   %l  a literal of so many bytes, from the caller's source
- *   %b  what a mechanism says first, in base64 and secret
- *   %i  the same behind a space, where the server takes it at once */
+ * What a mechanism says first, in base64 and secret:
+ *   %b  alone in its line       %I  behind a space, where the server takes it at once
+ * What stands between %( and %) goes only when its first argument is there, and not 0. */
 
-/* The longest thing that is written at once: `{4294967295+}` and CRLF. */
-#define IMC_WRITE_ROOM 16
+/* The longest thing that is written at once: all flags. */
+#define IMC_WRITE_ROOM 56
+#define IMC_MAX_NUMBER 13   /* {4294967295+} */
+#define IMC_MAX_ID     1024 /* bytes: RFC 2971 section 3.3 */
 
 /* CR, LF in an argument would end the line, and begin a command of the attacker's: refused everywhere. */
 static int imc_commands_is_line(const char *text, size_t count)
@@ -3616,11 +3648,14 @@ static void imc_commands_put(imapconnect_writer *writer, const char *bytes, size
     writer->used = (uint16_t)(writer->used + count);
 }
 
-/* The same, and into the log. */
+/* The same, and into the log, but for a secret. */
 static void imc_commands_show(imapconnect_engine *engine, const char *bytes, size_t count)
 {
     imc_commands_put(&engine->writer, bytes, count);
-    imc_log_put(engine, IMAPCONNECT_LOG_SENT, bytes, count);
+    if (engine->writer.open == 'p')
+        engine->writer.secret = 1;
+    else
+        imc_log_put(engine, IMAPCONNECT_LOG_SENT, bytes, count);
 }
 
 /* Three stars, however long the secret is. */
@@ -3658,19 +3693,14 @@ static int imc_commands_pushes(const imapconnect_engine *engine, size_t count)
 static void imc_commands_open_literal(imapconnect_engine *engine, size_t count)
 {
     imapconnect_writer *writer = &engine->writer;
-    char header[IMC_WRITE_ROOM];
+    char header[IMC_MAX_NUMBER];
     int pushes = imc_commands_pushes(engine, count);
     size_t used = imc_bytes_decimal(header + 1, (uint32_t)count) + 1;
     header[0] = '{';
     if (pushes)
         header[used++] = '+';
     header[used++] = '}';
-    if (writer->open == 'p') {
-        imc_commands_mask(engine);
-        imc_commands_put(writer, header, used);
-    } else {
-        imc_commands_show(engine, header, used);
-    }
+    imc_commands_show(engine, header, used);
     imc_commands_line_end(engine);
     writer->literal = 1;
     writer->waiting = !pushes;
@@ -3695,14 +3725,12 @@ static void imc_commands_open_string(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
     const char *text = writer->text[writer->texts];
-    if (!imc_commands_is_quotable(engine, text)) {
-        imc_commands_open_literal(engine, strlen(text));
-    } else if (writer->open == 'p') {
-        imc_commands_put(writer, "\"", 1);
+    if (writer->open == 'p')
         imc_commands_mask(engine);
-    } else {
+    if (imc_commands_is_quotable(engine, text))
         imc_commands_show(engine, "\"", 1);
-    }
+    else
+        imc_commands_open_literal(engine, strlen(text));
 }
 
 #ifndef IMAPCONNECT_NO_COMMANDS
@@ -3741,24 +3769,23 @@ static void imc_commands_open_mailbox(imapconnect_engine *engine)
     }
 }
 
-/* The next flag of those whose bits are set, or the end of the list. */
-static void imc_commands_flag(imapconnect_engine *engine)
+/* The flags whose bits are set. */
+static void imc_commands_flags(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
-    uint32_t left = writer->number[writer->numbers] >> writer->offset;
-    if (left == 0) {
-        imc_commands_show(engine, ")", 1);
-        writer->open = 0;
-        writer->numbers++;
-        return;
+    uint32_t left = writer->number[writer->numbers++];
+    const char *name = IMC_FLAG_NAMES, *before = "(";
+    for (; left != 0; left >>= 1) {
+        size_t count = strlen(name);
+        if (left & 1) {
+            imc_commands_show(engine, before, 1);
+            imc_commands_show(engine, name, count);
+            before = " ";
+        }
+        name += count + 1;
     }
-    if (left & 1) {
-        const char *name = imc_rows_flags[writer->offset];
-        imc_commands_show(engine, writer->literal ? " " : "(", 1);
-        imc_commands_show(engine, name, strlen(name));
-        writer->literal = 1; /* of flags: one has been written */
-    }
-    writer->offset++;
+    imc_commands_show(engine, ")", 1);
+    writer->open = 0;
 }
 
 /* Bytes of a message. It is the caller who has promised how many there are. */
@@ -3781,6 +3808,35 @@ static void imc_commands_upload(imapconnect_engine *engine)
     writer->used = (uint16_t)(writer->used + (size_t)got);
     writer->offset += (size_t)got;
     engine->progress = 1;
+}
+
+/* A number of the format: "*" for the last one there is. */
+static void imc_commands_number(imapconnect_engine *engine)
+{
+    imapconnect_writer *writer = &engine->writer;
+    uint32_t number = writer->number[writer->numbers++];
+    char digits[10];
+    if (number == 0 && writer->open == 'x')
+        imc_commands_show(engine, "*", 1);
+    else
+        imc_commands_show(engine, digits, imc_bytes_decimal(digits, number));
+    writer->open = 0;
+}
+
+/* Goes on behind "%)" when the first argument in there is not. */
+static void imc_commands_skip(imapconnect_writer *writer)
+{
+    const char *next = writer->format;
+    writer->open = 0;
+    while (*next != '%')
+        next++;
+    if (next[1] == 'f' ? writer->number[writer->numbers] != 0 : writer->text[writer->texts] != 0)
+        return;
+    writer->numbers = (uint8_t)(writer->numbers + (next[1] == 'f'));
+    writer->texts = (uint8_t)(writer->texts + (next[1] != 'f'));
+    while (next[0] != '%' || next[1] != ')')
+        next++;
+    writer->format = next;
 }
 
 #endif
@@ -3826,7 +3882,6 @@ static void imc_commands_initial(imapconnect_engine *engine)
 static void imc_commands_open(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
-    char digits[10];
     writer->open = (uint8_t)writer->format[1];
     writer->format += 2;
     writer->offset = 0;
@@ -3834,17 +3889,15 @@ static void imc_commands_open(imapconnect_engine *engine)
     switch (writer->open) {
     case 's':
     case 'p':
+    case 'i':
+    case 'd':
         imc_commands_open_string(engine);
-        break;
-    case 'n':
-        imc_commands_show(engine, digits, imc_bytes_decimal(digits, writer->number[writer->numbers++]));
-        writer->open = 0;
         break;
 #ifndef IMAPCONNECT_NO_SASL
     case 'b':
         imc_commands_mask(engine);
         break;
-    case 'i':
+    case 'I':
         imc_commands_initial(engine);
         break;
 #endif
@@ -3852,8 +3905,22 @@ static void imc_commands_open(imapconnect_engine *engine)
     case 'm':
         imc_commands_open_mailbox(engine);
         break;
+    case 'n':
+    case 'u':
+    case 'x':
+        imc_commands_number(engine);
+        break;
+    case 'f':
+        imc_commands_flags(engine);
+        break;
     case 'l':
         imc_commands_open_literal(engine, writer->number[writer->numbers]);
+        break;
+    case '(':
+        imc_commands_skip(writer);
+        break;
+    case ')':
+        writer->open = 0;
         break;
 #endif
     default:
@@ -3861,54 +3928,25 @@ static void imc_commands_open(imapconnect_engine *engine)
     }
 }
 
-/* The next byte of a quoted string, with its backslash. */
-static void imc_commands_quoted(imapconnect_engine *engine, const char *next)
-{
-    imapconnect_writer *writer = &engine->writer;
-    if (writer->open != 'p') {
-        imc_commands_quote(engine, next, 1);
-        return;
-    }
-    if (*next == '"' || *next == '\\')
-        imc_commands_put(writer, "\\", 1);
-    imc_commands_put(writer, next, 1);
-    writer->secret = 1;
-}
-
-/* The next bytes of a text that goes as it is. */
-static void imc_commands_bytes(imapconnect_engine *engine, const char *bytes, size_t count)
-{
-    imapconnect_writer *writer = &engine->writer;
-    if (writer->open != 'p') {
-        imc_commands_show(engine, bytes, count);
-        return;
-    }
-    if (writer->offset == 0)
-        imc_commands_mask(engine);
-    imc_commands_put(writer, bytes, count);
-    writer->secret = 1;
-}
-
-/* More of a text, or its end. */
+/* More of a text, or its end. A secret that is a literal stands in a line of its own, in the log, too. */
 static void imc_commands_text(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
     const char *next = writer->text[writer->texts] + writer->offset;
-    int quoted = writer->open != 'r' && !writer->literal;
+    int quoted = writer->open >= 'a' && !writer->literal;
     size_t count = imc_bytes_length(next, quoted ? 1 : sizeof writer->out - writer->used);
-    if (count != 0 && quoted)
-        imc_commands_quoted(engine, next);
-    else if (count != 0)
-        imc_commands_bytes(engine, next, count);
+    if (writer->offset == 0 && writer->literal && writer->open == 'p')
+        imc_commands_mask(engine);
     writer->offset += count;
-    if (count != 0)
-        return;
-    if (quoted && writer->open == 'p')
-        imc_commands_put(writer, "\"", 1);
-    else if (quoted)
-        imc_commands_show(engine, "\"", 1);
-    writer->open = 0;
-    writer->texts++;
+    if (count == 0) {
+        imc_commands_show(engine, "\"", (size_t)quoted);
+        writer->open = 0;
+        writer->texts++;
+    } else if (quoted) {
+        imc_commands_quote(engine, next, 1);
+    } else {
+        imc_commands_show(engine, next, count);
+    }
 }
 
 /* The next bytes of the argument that is open, or its end. */
@@ -3923,9 +3961,6 @@ static void imc_commands_argument(imapconnect_engine *engine)
 #ifndef IMAPCONNECT_NO_COMMANDS
     case 'm':
         imc_commands_mailbox(engine, engine->writer.text[engine->writer.texts]);
-        break;
-    case 'f':
-        imc_commands_flag(engine);
         break;
     case 'l':
         imc_commands_upload(engine);
@@ -4014,24 +4049,165 @@ static void imc_commands_sent(imapconnect_engine *engine, size_t count)
     imc_commands_fill(engine);
 }
 
+/* -- what a call may say -- */
+
 /* A command text that only the library itself may send, or that is no whole line. Returns 0 or an error. */
 static int imc_commands_check(const char *text, size_t count)
 {
-    static const char *const own[] = {"LOGIN",    "AUTHENTICATE", "UNAUTHENTICATE", "STARTTLS",
-                                      "COMPRESS", "LOGOUT",       "IDLE",           "ENABLE"};
     size_t word = 0, i;
     if (count == 0 || text[0] == ' ' || !imc_commands_is_line(text, count))
         return IMAPCONNECT_E_VALUE;
     while (word < count && text[word] != ' ')
         word++;
-    for (i = 0; i < sizeof own / sizeof own[0]; i++)
-        if (imc_bytes_same(text, word, own[i]))
-            return IMAPCONNECT_E_USE_FUNCTION;
+    if (imc_bytes_word(text, word,
+                       "LOGIN\0AUTHENTICATE\0UNAUTHENTICATE\0STARTTLS\0COMPRESS\0LOGOUT\0IDLE\0ENABLE\0") != 0)
+        return IMAPCONNECT_E_USE_FUNCTION;
     if (text[count - 1] != '}')
         return 0;
     for (i = count - 1; i > 0 && (imc_bytes_is_digit(text[i - 1]) || text[i - 1] == '+');)
         i--;
     return i > 0 && i < count - 1 && text[i - 1] == '{' ? IMAPCONNECT_E_LITERAL : 0;
+}
+
+#ifndef IMAPCONNECT_NO_COMMANDS
+
+/* A text that stands in a command as it is: printable ASCII, since anything else could end its line; none of these
+   bytes, "{" among them, which could begin a literal. */
+static int imc_commands_is_plain(const char *text, const char *without)
+{
+    for (; *text != '\0'; text++)
+        if (*text < 0x20 || *text > 0x7e || memchr(without, *text, strlen(without)) != 0)
+            return 0;
+    return 1;
+}
+
+/* Quotes that are not closed would take what follows into the string, and a literal out of it. */
+static int imc_commands_is_closed(const char *criteria)
+{
+    int quoted = 0;
+    for (; *criteria != '\0'; criteria++) {
+        if (*criteria == '"')
+            quoted = !quoted;
+        else if (quoted && *criteria == '\\' && criteria[1] != '\0')
+            criteria++;
+    }
+    return !quoted;
+}
+
+/* Each of these makes another language of it: IMAP4rev2 has other codes and data, RFC 9051 appendix E; with QRESYNC
+   VANISHED stands for EXPUNGE, RFC 7162 section 3.2.10; UIDONLY has no sequence numbers, RFC 9586. */
+static int imc_commands_may_enable(const char *extensions)
+{
+    for (;; extensions++) {
+        size_t count = 0;
+        while (extensions[count] != '\0' && extensions[count] != ' ')
+            count++;
+        if (count == 0 || imc_bytes_word(extensions, count, "IMAP4rev2\0QRESYNC\0UIDONLY\0") != 0)
+            return 0;
+        extensions += count;
+        if (*extensions == '\0')
+            return 1;
+    }
+}
+
+/* May this text of `count` bytes be sent for this letter of a format? */
+static int imc_commands_is_good(const imapconnect_engine *engine, int letter, const char *text, size_t count)
+{
+    switch (letter) {
+    case 'm':
+        return imc_commands_is_line(text, count) && (text[0] == IMC_RAW_NAME || imc_names_is_utf8(text));
+    case 'B':
+        return imc_commands_is_plain(text, "{[]\"\\"); /* it stands between brackets, and must not close them */
+    case 'Q':
+        return count != 0 && imc_commands_is_plain(text, "{") && imc_commands_is_closed(text);
+    case 'H':
+        return count != 0 && imc_commands_is_plain(text, "{ ()\"\\") &&
+               (!engine->utf8 || imc_bytes_same(text, count, "UTF-8"));
+    case 'E':
+        return imc_commands_is_plain(text, "{") && imc_commands_may_enable(text);
+    case 'd':
+        return count == 26 && imc_commands_is_plain(text, "{");
+    default:
+        return imc_commands_is_line(text, count);
+    }
+}
+
+#endif
+
+/* Returns 0 or an error. */
+static int imc_commands_check_text(const imapconnect_engine *engine, int letter, const char *text)
+{
+    size_t count = strlen(text);
+    if (letter == 'C')
+        return imc_commands_check(text, count);
+#ifndef IMAPCONNECT_NO_COMMANDS
+    if (!imc_commands_is_good(engine, letter, text, count))
+        return IMAPCONNECT_E_VALUE;
+    if ((letter == 'i' && count > IMC_MAX_ID) || (letter == 'B' && count > IMAPCONNECT_MAX_ARGUMENT))
+        return IMAPCONNECT_E_TOO_LONG;
+#else
+    (void)engine;
+#endif
+    return 0;
+}
+
+#ifndef IMAPCONNECT_NO_COMMANDS
+
+/* The caller's function, and where the outputs go: they come first. */
+static int imc_commands_collect_taker(imapconnect_engine *engine, unsigned traits, va_list *arguments)
+{
+    if ((traits & IMC_TAKES) != 0) {
+        engine->taker = va_arg(*arguments, imapconnect_taker);
+        if (engine->taker.sink == 0 && (traits & IMC_LISTS) == IMC_LISTS)
+            return IMAPCONNECT_E_NO_LIST;
+        if (engine->taker.sink == 0 && (traits & IMC_STREAMS) == IMC_STREAMS)
+            return IMAPCONNECT_E_PARAMETER;
+    }
+    if ((traits & (IMC_TAKES | IMC_FILLS)) != 0)
+        engine->user = va_arg(*arguments, void *);
+    return 0;
+}
+
+#endif
+
+/* The arguments of a call, in the order of its format, each of them checked. Returns 0 or an error. */
+static int imc_commands_collect(imapconnect_engine *engine, const struct imc_command *command, va_list *arguments)
+{
+    const char **text = engine->writer.text, *format = command->format;
+    int code = 0, optional = 0;
+#ifndef IMAPCONNECT_NO_COMMANDS
+    uint32_t *number = engine->writer.number;
+    memset(number, 0, sizeof engine->writer.number);
+    code = imc_commands_collect_taker(engine, command->traits, arguments);
+#endif
+    for (; code == 0 && *format != '\0'; format++) {
+        if (*format != '%')
+            continue;
+        format++;
+#ifndef IMAPCONNECT_NO_COMMANDS
+        if (*format == '(' || *format == ')') {
+            optional = *format == '(';
+            continue;
+        }
+        if (memchr("nuxfl", *format, 5) != 0) {
+            *number = va_arg(*arguments, uint32_t);
+            if (*number++ == 0 && *format == 'u')
+                code = IMAPCONNECT_E_VALUE;
+            continue;
+        }
+#endif
+        *text = va_arg(*arguments, const char *);
+        if (*text != 0)
+            code = imc_commands_check_text(engine, *format, *text);
+        else if (!optional)
+            code = IMAPCONNECT_E_PARAMETER;
+#ifndef IMAPCONNECT_NO_COMMANDS
+        if (*format == 'H' && engine->utf8)
+            *text = 0; /* it is UTF-8, and must not be named: RFC 6855 section 3 */
+#endif
+        text++;
+    }
+    return code;
 }
 
 /* >>engine ------------------------------------------------------------------------------------------- *
@@ -4073,9 +4249,9 @@ enum imc_exchange {
     IMC_PROVED    /* ... client-final is sent, and the server has to prove itself */
 };
 
-static const struct imc_command imc_engine_noop = {0, 0, 0, IMAPCONNECT_E_NOOP, 0};
-static const struct imc_command imc_engine_text = {0, 0, 0, IMAPCONNECT_E_NO, 0};
-static const struct imc_command imc_engine_logout = {0, 0, 0, IMAPCONNECT_E_LOGOUT, IMC_ENDS};
+static const struct imc_command imc_engine_noop = {"NOOP", 0, 0, 0, IMAPCONNECT_E_NOOP, 0};
+static const struct imc_command imc_engine_text = {"%C", 0, 0, 0, IMAPCONNECT_E_NO, 0};
+static const struct imc_command imc_engine_logout = {"LOGOUT", 0, 0, 0, IMAPCONNECT_E_LOGOUT, IMC_ENDS};
 
 /* Sends a command, and a new time limit begins. */
 static void imc_engine_send(imapconnect_engine *engine, int state, const char *format)
@@ -4270,20 +4446,20 @@ static void imc_engine_answer_scram(imapconnect_engine *engine, const imc_mechan
    too. */
 static const imc_mechanism imc_engine_mechanisms[] = {
 #ifndef IMAPCONNECT_NO_SASL
-    {"EXTERNAL", "AUTHENTICATE EXTERNAL%i", imc_engine_answer_nothing, "%0", IMC_ANSWERED, 0, 0, 0,
+    {"EXTERNAL", "AUTHENTICATE EXTERNAL%I", imc_engine_answer_nothing, "%0", IMC_ANSWERED, 0, 0, 0,
      IMAPCONNECT_AUTH_EXTERNAL, 1, IMC_AUTHENTICATE, IMC_CAN_AUTH_EXTERNAL, 0},
-    {"OAUTHBEARER", "AUTHENTICATE OAUTHBEARER%i", imc_engine_answer_token, "n,a=%e,\1auth=Bearer %1\1\1",
+    {"OAUTHBEARER", "AUTHENTICATE OAUTHBEARER%I", imc_engine_answer_token, "n,a=%e,\1auth=Bearer %1\1\1",
      IMC_ANSWERED, 0, 1, 0, IMAPCONNECT_AUTH_OAUTHBEARER, 1, IMC_AUTHENTICATE, IMC_CAN_AUTH_OAUTHBEARER, 0},
-    {"XOAUTH2", "AUTHENTICATE XOAUTH2%i", imc_engine_answer_token, "user=%0\1auth=Bearer %1\1\1", IMC_ANSWERED, 0, 1,
+    {"XOAUTH2", "AUTHENTICATE XOAUTH2%I", imc_engine_answer_token, "user=%0\1auth=Bearer %1\1\1", IMC_ANSWERED, 0, 1,
      0, IMAPCONNECT_AUTH_XOAUTH2, 1, IMC_AUTHENTICATE, IMC_CAN_AUTH_XOAUTH2, 0},
 #ifdef IMC_HAS_SCRAM
-    {"SCRAM-SHA-256-PLUS", "AUTHENTICATE SCRAM-SHA-256-PLUS%i", imc_engine_answer_scram, IMC_SCRAM_BARE, IMC_BEGUN,
+    {"SCRAM-SHA-256-PLUS", "AUTHENTICATE SCRAM-SHA-256-PLUS%I", imc_engine_answer_scram, IMC_SCRAM_BARE, IMC_BEGUN,
      IMC_SHA_256, 0, 1, IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS | IMAPCONNECT_AUTH_SCRAM_SHA_256, 0, IMC_AUTHENTICATE,
      IMC_CAN_AUTH_SCRAM_256_PLUS, 0},
-    {"SCRAM-SHA-256", "AUTHENTICATE SCRAM-SHA-256%i", imc_engine_answer_scram, IMC_SCRAM_BARE, IMC_BEGUN, IMC_SHA_256,
+    {"SCRAM-SHA-256", "AUTHENTICATE SCRAM-SHA-256%I", imc_engine_answer_scram, IMC_SCRAM_BARE, IMC_BEGUN, IMC_SHA_256,
      0, 0, IMAPCONNECT_AUTH_SCRAM_SHA_256, 0, IMC_AUTHENTICATE, IMC_CAN_AUTH_SCRAM_256, 0},
 #ifdef IMC_HAS_SCRAM_SHA_1
-    {"SCRAM-SHA-1", "AUTHENTICATE SCRAM-SHA-1%i", imc_engine_answer_scram, IMC_SCRAM_BARE, IMC_BEGUN, IMC_SHA_1, 0, 0,
+    {"SCRAM-SHA-1", "AUTHENTICATE SCRAM-SHA-1%I", imc_engine_answer_scram, IMC_SCRAM_BARE, IMC_BEGUN, IMC_SHA_1, 0, 0,
      IMAPCONNECT_AUTH_SCRAM_SHA_1, 0, IMC_AUTHENTICATE, IMC_CAN_AUTH_SCRAM_1, 0},
 #endif
 #endif
@@ -4296,7 +4472,7 @@ static const imc_mechanism imc_engine_mechanisms[] = {
      IMC_AUTHENTICATE, IMC_CAN_AUTH_CRAM_MD5, 0},
 #endif
 #ifndef IMAPCONNECT_NO_SASL
-    {"PLAIN", "AUTHENTICATE PLAIN%i", imc_engine_answer_nothing, "%z%0%z%1", IMC_ANSWERED, 0, 0, 0,
+    {"PLAIN", "AUTHENTICATE PLAIN%I", imc_engine_answer_nothing, "%z%0%z%1", IMC_ANSWERED, 0, 0, 0,
      IMAPCONNECT_AUTH_PLAIN, 1, IMC_AUTHENTICATE, IMC_CAN_AUTH_PLAIN, 0},
 #endif
     {"LOGIN", "LOGIN %s %p", 0, IMC_SASL(0, 0, IMAPCONNECT_AUTH_LOGIN) 1, IMC_LOGIN, 0, IMC_CAN_NOT_LOGIN}};
@@ -4583,18 +4759,26 @@ static void imc_engine_run(imapconnect_engine *engine, const struct imc_command 
     imc_engine_send(engine, (command->traits & IMC_ENDS) != 0 ? IMC_LOGOUT : IMC_COMMAND, format);
 }
 
-/* A call begins. Without a format it is `next` that chooses what is sent, once it is known what the server can do. */
-static void imc_engine_begin(imapconnect_engine *engine, const struct imc_command *command, const char *format)
+/* The command of a call, unless its `next` chooses another one. */
+static void imc_engine_choose(imapconnect_engine *engine)
+{
+    const struct imc_command *command = engine->command;
+    if ((command->traits & IMC_CHOOSES) != 0)
+        command->next(engine);
+    else
+        imc_engine_run(engine, command, command->format);
+}
+
+/* A call begins. */
+static void imc_engine_begin(imapconnect_engine *engine, const struct imc_command *command)
 {
     engine->command = command;
     if ((command->traits & IMC_SELECTS) != 0)
         engine->exists = IMC_UNKNOWN;
     if ((command->traits & IMC_ASKS) != 0 && !engine->asked)
         imc_engine_send(engine, IMC_ASKING, "CAPABILITY");
-    else if (format == 0)
-        command->next(engine);
     else
-        imc_engine_run(engine, command, format);
+        imc_engine_choose(engine);
 }
 
 /* The capabilities after the login came, or were refused; then those from before it must do. */
@@ -4602,7 +4786,7 @@ static void imc_engine_asked(imapconnect_engine *engine, int code)
 {
     (void)code;
     engine->asked = 1;
-    engine->command->next(engine);
+    imc_engine_choose(engine);
 }
 
 /* OK: the command is done, and perhaps the next one of the same call follows. In place of a "+" it is a lie. */
@@ -4616,29 +4800,18 @@ static void imc_engine_answered(imapconnect_engine *engine, int code)
         imc_engine_finish(engine, IMAPCONNECT_OK);
 }
 
-/* NO or BAD: the session goes on. What is left of a literal that was announced without asking must leave before
-   anything else can: RFC 7888 section 4. */
-static void imc_engine_declined(imapconnect_engine *engine, int result)
+/* NO or BAD: the session goes on. A command without a number of its own has one for each of the two. What is left of a
+   literal that was announced without asking must leave before anything else can: RFC 7888 section 4. */
+static void imc_engine_declined(imapconnect_engine *engine, int code)
 {
-    imc_engine_finish(engine, result);
+    code = engine->command->refused;
+    if (code == IMAPCONNECT_E_NO && engine->reader.saw == IMC_SAW_TAGGED_BAD)
+        code = IMAPCONNECT_E_BAD;
+    imc_engine_finish(engine, code);
     if (imc_commands_are_sent(&engine->writer))
         return;
     engine->done = 0;
     engine->state = IMC_REFUSED;
-}
-
-static void imc_engine_answered_no(imapconnect_engine *engine, int code)
-{
-    (void)code;
-    imc_engine_declined(engine, engine->command->refused);
-}
-
-/* A command without a number of its own has one for each of the two. */
-static void imc_engine_answered_bad(imapconnect_engine *engine, int code)
-{
-    (void)code;
-    code = engine->command->refused;
-    imc_engine_declined(engine, code == IMAPCONNECT_E_NO ? IMAPCONNECT_E_BAD : code);
 }
 
 #ifndef IMAPCONNECT_NO_COMMANDS
@@ -4692,9 +4865,10 @@ static void imc_engine_news(imapconnect_engine *engine, int code)
 {
     if (engine->state <= IMC_READY || ((engine->command->traits & IMC_SELECTS) != 0 && engine->reader.early))
         return;
-    if (code == IMAPCONNECT_NEWS_EXISTS)
+    (void)code;
+    if (engine->reader.saw == IMC_SAW_EXISTS)
         engine->exists = engine->reader.number;
-    else if (code == IMAPCONNECT_NEWS_EXPUNGE && engine->exists != 0 && engine->exists != IMC_UNKNOWN)
+    else if (engine->reader.saw == IMC_SAW_EXPUNGE && engine->exists != 0 && engine->exists != IMC_UNKNOWN)
         engine->exists--;
     if (engine->command->take != 0)
         engine->command->take(engine, IMC_TAKE_NEWS, 0);
@@ -4710,76 +4884,115 @@ static void imc_engine_told(imapconnect_engine *engine, int code)
 
 /* -- the table: the first row that fits counts; no row, no effect -- */
 
+/* Small numbers stand in the table, where pointers and codes would take twice the room. */
+#define IMC_ACTS(X)                              \
+    X(IMC_ACT_GREETED, imc_engine_greeted)       \
+    X(IMC_ACT_PREAUTH, imc_engine_preauth)       \
+    X(IMC_ACT_FAIL, imc_engine_fail)             \
+    X(IMC_ACT_LISTED, imc_engine_listed)         \
+    X(IMC_ACT_CAPABLE, imc_engine_capable)       \
+    X(IMC_ACT_SECURE, imc_engine_secure)         \
+    X(IMC_ACT_CHALLENGED, imc_engine_challenged) \
+    X(IMC_ACT_OFFERED, imc_engine_offered)       \
+    X(IMC_ACT_ENTERED, imc_engine_entered)       \
+    X(IMC_ACT_REFUSED, imc_engine_refused)       \
+    X(IMC_ACT_CONTINUED, imc_engine_continued)   \
+    X(IMC_ACT_ASKED, imc_engine_asked)           \
+    X(IMC_ACT_ANSWERED, imc_engine_answered)     \
+    X(IMC_ACT_DECLINED, imc_engine_declined)     \
+    X(IMC_ACT_TOLD, imc_engine_told)             \
+    X(IMC_ACT_IGNORE, imc_engine_ignore)         \
+    X(IMC_ACT_NEWS, imc_engine_news)
+
+enum imc_act {
+#define IMC_ACT(name, function) name,
+    IMC_ACTS(IMC_ACT)
+#undef IMC_ACT
+        IMC_ACT_WAITS
+};
+
+static void (*const imc_engine_acts[])(imapconnect_engine *engine, int code) = {
+#define IMC_ACT(name, function) function,
+    IMC_ACTS(IMC_ACT)
+#undef IMC_ACT
+#ifndef IMAPCONNECT_NO_IDLE
+        imc_engine_waits
+#endif
+};
+
+#define IMC_RULE(code) ((uint8_t)(IMC_RULE_BASE - (code)))
+#define IMC_RULE_BASE  (-1200)
+
 typedef struct imc_rule {
     uint8_t state;
     uint8_t saw; /* 0: anything */
-    int16_t code;
-    void (*act)(imapconnect_engine *engine, int code);
+    uint8_t act;
+    uint8_t code; /* for the action: how far below IMC_RULE_BASE; 0 for none */
 } imc_rule;
 
 static const imc_rule imc_engine_rules[] = {
-    {IMC_GREETING, IMC_SAW_OK, 0, imc_engine_greeted},
-    {IMC_GREETING, IMC_SAW_PREAUTH, IMAPCONNECT_E_PREAUTH, imc_engine_preauth},
-    {IMC_GREETING, IMC_SAW_BYE, IMAPCONNECT_E_GREETING_BYE, imc_engine_fail},
-    {IMC_GREETING, 0, IMAPCONNECT_E_GREETING, imc_engine_fail},
+    {IMC_GREETING, IMC_SAW_OK, IMC_ACT_GREETED, 0},
+    {IMC_GREETING, IMC_SAW_PREAUTH, IMC_ACT_PREAUTH, IMC_RULE(IMAPCONNECT_E_PREAUTH)},
+    {IMC_GREETING, IMC_SAW_BYE, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_GREETING_BYE)},
+    {IMC_GREETING, 0, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_GREETING)},
 
-    {IMC_CAPABILITY, IMC_SAW_CAPABILITY, 0, imc_engine_listed},
-    {IMC_CAPABILITY, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_CAPABILITY, imc_engine_capable},
-    {IMC_CAPABILITY, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_CAPABILITY, imc_engine_fail},
-    {IMC_CAPABILITY, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_CAPABILITY, imc_engine_fail},
-    {IMC_CAPABILITY, IMC_SAW_CONTINUATION, IMAPCONNECT_E_CAPABILITY, imc_engine_fail},
+    {IMC_CAPABILITY, IMC_SAW_CAPABILITY, IMC_ACT_LISTED, 0},
+    {IMC_CAPABILITY, IMC_SAW_TAGGED_OK, IMC_ACT_CAPABLE, IMC_RULE(IMAPCONNECT_E_CAPABILITY)},
+    {IMC_CAPABILITY, IMC_SAW_TAGGED_NO, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_CAPABILITY)},
+    {IMC_CAPABILITY, IMC_SAW_TAGGED_BAD, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_CAPABILITY)},
+    {IMC_CAPABILITY, IMC_SAW_CONTINUATION, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_CAPABILITY)},
 
-    {IMC_STARTTLS, IMC_SAW_TAGGED_OK, 0, imc_engine_secure},
-    {IMC_STARTTLS, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_STARTTLS, imc_engine_fail},
-    {IMC_STARTTLS, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_STARTTLS, imc_engine_fail},
-    {IMC_STARTTLS, IMC_SAW_CONTINUATION, IMAPCONNECT_E_STARTTLS, imc_engine_fail},
+    {IMC_STARTTLS, IMC_SAW_TAGGED_OK, IMC_ACT_SECURE, 0},
+    {IMC_STARTTLS, IMC_SAW_TAGGED_NO, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_STARTTLS)},
+    {IMC_STARTTLS, IMC_SAW_TAGGED_BAD, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_STARTTLS)},
+    {IMC_STARTTLS, IMC_SAW_CONTINUATION, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_STARTTLS)},
 
-    {IMC_AUTHENTICATE, IMC_SAW_CONTINUATION, IMAPCONNECT_E_CRAM_MD5, imc_engine_challenged},
-    {IMC_AUTHENTICATE, IMC_SAW_CAPABILITY, 0, imc_engine_offered},
-    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_CRAM_MD5, imc_engine_entered},
-    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_LOGIN_REJECTED, imc_engine_refused},
-    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_CRAM_MD5, imc_engine_refused},
+    {IMC_AUTHENTICATE, IMC_SAW_CONTINUATION, IMC_ACT_CHALLENGED, IMC_RULE(IMAPCONNECT_E_CRAM_MD5)},
+    {IMC_AUTHENTICATE, IMC_SAW_CAPABILITY, IMC_ACT_OFFERED, 0},
+    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_OK, IMC_ACT_ENTERED, IMC_RULE(IMAPCONNECT_E_CRAM_MD5)},
+    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_NO, IMC_ACT_REFUSED, IMC_RULE(IMAPCONNECT_E_LOGIN_REJECTED)},
+    {IMC_AUTHENTICATE, IMC_SAW_TAGGED_BAD, IMC_ACT_REFUSED, IMC_RULE(IMAPCONNECT_E_CRAM_MD5)},
 
-    {IMC_LOGIN, IMC_SAW_CONTINUATION, IMAPCONNECT_E_LOGIN, imc_engine_continued},
-    {IMC_LOGIN, IMC_SAW_CAPABILITY, 0, imc_engine_offered},
-    {IMC_LOGIN, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_LOGIN, imc_engine_entered},
-    {IMC_LOGIN, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_LOGIN_REJECTED, imc_engine_refused},
-    {IMC_LOGIN, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_LOGIN, imc_engine_refused},
+    {IMC_LOGIN, IMC_SAW_CONTINUATION, IMC_ACT_CONTINUED, IMC_RULE(IMAPCONNECT_E_LOGIN)},
+    {IMC_LOGIN, IMC_SAW_CAPABILITY, IMC_ACT_OFFERED, 0},
+    {IMC_LOGIN, IMC_SAW_TAGGED_OK, IMC_ACT_ENTERED, IMC_RULE(IMAPCONNECT_E_LOGIN)},
+    {IMC_LOGIN, IMC_SAW_TAGGED_NO, IMC_ACT_REFUSED, IMC_RULE(IMAPCONNECT_E_LOGIN_REJECTED)},
+    {IMC_LOGIN, IMC_SAW_TAGGED_BAD, IMC_ACT_REFUSED, IMC_RULE(IMAPCONNECT_E_LOGIN)},
 
-    {IMC_ASKING, IMC_SAW_CAPABILITY, 0, imc_engine_listed},
-    {IMC_ASKING, IMC_SAW_TAGGED_OK, 0, imc_engine_asked},
-    {IMC_ASKING, IMC_SAW_TAGGED_NO, 0, imc_engine_asked},
-    {IMC_ASKING, IMC_SAW_TAGGED_BAD, 0, imc_engine_asked},
+    {IMC_ASKING, IMC_SAW_CAPABILITY, IMC_ACT_LISTED, 0},
+    {IMC_ASKING, IMC_SAW_TAGGED_OK, IMC_ACT_ASKED, 0},
+    {IMC_ASKING, IMC_SAW_TAGGED_NO, IMC_ACT_ASKED, 0},
+    {IMC_ASKING, IMC_SAW_TAGGED_BAD, IMC_ACT_ASKED, 0},
 
-    {IMC_COMMAND, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_RESPONSE, imc_engine_answered},
-    {IMC_COMMAND, IMC_SAW_TAGGED_NO, 0, imc_engine_answered_no},
-    {IMC_COMMAND, IMC_SAW_TAGGED_BAD, 0, imc_engine_answered_bad},
-    {IMC_COMMAND, IMC_SAW_CONTINUATION, IMAPCONNECT_E_RESPONSE, imc_engine_continued},
-    {IMC_COMMAND, IMC_SAW_OK, 0, imc_engine_told},
+    {IMC_COMMAND, IMC_SAW_TAGGED_OK, IMC_ACT_ANSWERED, IMC_RULE(IMAPCONNECT_E_RESPONSE)},
+    {IMC_COMMAND, IMC_SAW_TAGGED_NO, IMC_ACT_DECLINED, 0},
+    {IMC_COMMAND, IMC_SAW_TAGGED_BAD, IMC_ACT_DECLINED, 0},
+    {IMC_COMMAND, IMC_SAW_CONTINUATION, IMC_ACT_CONTINUED, IMC_RULE(IMAPCONNECT_E_RESPONSE)},
+    {IMC_COMMAND, IMC_SAW_OK, IMC_ACT_TOLD, 0},
 
 #ifndef IMAPCONNECT_NO_IDLE
-    {IMC_IDLING, IMC_SAW_CONTINUATION, 0, imc_engine_waits},
-    {IMC_IDLING, IMC_SAW_TAGGED_NO, 0, imc_engine_answered_no},
-    {IMC_IDLING, IMC_SAW_TAGGED_BAD, 0, imc_engine_answered_bad},
+    {IMC_IDLING, IMC_SAW_CONTINUATION, IMC_ACT_WAITS, 0},
+    {IMC_IDLING, IMC_SAW_TAGGED_NO, IMC_ACT_DECLINED, 0},
+    {IMC_IDLING, IMC_SAW_TAGGED_BAD, IMC_ACT_DECLINED, 0},
 #endif
 
-    {IMC_LOGOUT, IMC_SAW_BYE, 0, imc_engine_ignore},
-    {IMC_LOGOUT, IMC_SAW_TAGGED_OK, 0, imc_engine_answered},
-    {IMC_LOGOUT, IMC_SAW_TAGGED_NO, 0, imc_engine_answered_no},
-    {IMC_LOGOUT, IMC_SAW_TAGGED_BAD, 0, imc_engine_answered_bad},
-    {IMC_LOGOUT, IMC_SAW_CONTINUATION, IMAPCONNECT_E_LOGOUT, imc_engine_fail},
+    {IMC_LOGOUT, IMC_SAW_BYE, IMC_ACT_IGNORE, 0},
+    {IMC_LOGOUT, IMC_SAW_TAGGED_OK, IMC_ACT_ANSWERED, 0},
+    {IMC_LOGOUT, IMC_SAW_TAGGED_NO, IMC_ACT_DECLINED, 0},
+    {IMC_LOGOUT, IMC_SAW_TAGGED_BAD, IMC_ACT_DECLINED, 0},
+    {IMC_LOGOUT, IMC_SAW_CONTINUATION, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_LOGOUT)},
 
-    {IMC_ANY, IMC_SAW_EXISTS, IMAPCONNECT_NEWS_EXISTS, imc_engine_news},
-    {IMC_ANY, IMC_SAW_EXPUNGE, IMAPCONNECT_NEWS_EXPUNGE, imc_engine_news},
-    {IMC_ANY, IMC_SAW_RECENT, IMAPCONNECT_NEWS_RECENT, imc_engine_news},
-    {IMC_ANY, IMC_SAW_FETCH, IMAPCONNECT_NEWS_FLAGS, imc_engine_news},
-    {IMC_ANY, IMC_SAW_BYE, IMAPCONNECT_E_BYE, imc_engine_fail},
-    {IMC_ANY, IMC_SAW_TAGGED_OK, IMAPCONNECT_E_TAG, imc_engine_fail},
-    {IMC_ANY, IMC_SAW_TAGGED_NO, IMAPCONNECT_E_TAG, imc_engine_fail},
-    {IMC_ANY, IMC_SAW_TAGGED_BAD, IMAPCONNECT_E_TAG, imc_engine_fail},
-    {IMC_ANY, IMC_SAW_FOREIGN, IMAPCONNECT_E_TAG, imc_engine_fail},
-    {IMC_ANY, IMC_SAW_CONTINUATION, IMAPCONNECT_E_RESPONSE, imc_engine_fail},
-    {IMC_ANY, IMC_SAW_GARBAGE, IMAPCONNECT_E_RESPONSE, imc_engine_fail}};
+    {IMC_ANY, IMC_SAW_EXISTS, IMC_ACT_NEWS, 0},
+    {IMC_ANY, IMC_SAW_EXPUNGE, IMC_ACT_NEWS, 0},
+    {IMC_ANY, IMC_SAW_RECENT, IMC_ACT_NEWS, 0},
+    {IMC_ANY, IMC_SAW_FETCH, IMC_ACT_NEWS, 0},
+    {IMC_ANY, IMC_SAW_BYE, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_BYE)},
+    {IMC_ANY, IMC_SAW_TAGGED_OK, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_TAG)},
+    {IMC_ANY, IMC_SAW_TAGGED_NO, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_TAG)},
+    {IMC_ANY, IMC_SAW_TAGGED_BAD, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_TAG)},
+    {IMC_ANY, IMC_SAW_FOREIGN, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_TAG)},
+    {IMC_ANY, IMC_SAW_CONTINUATION, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_RESPONSE)},
+    {IMC_ANY, IMC_SAW_GARBAGE, IMC_ACT_FAIL, IMC_RULE(IMAPCONNECT_E_RESPONSE)}};
 
 /* A tagged line or a "+" that began before our line had left answers something that was never asked
    (CVE-2026-42246), and a BYE that came before LOGOUT is no answer to it. Returns the error, 0 for any other line. */
@@ -4813,7 +5026,7 @@ static void imc_engine_dispatch(imapconnect_engine *engine, int saw)
     for (i = 0; i < sizeof imc_engine_rules / sizeof imc_engine_rules[0]; i++) {
         const imc_rule *rule = &imc_engine_rules[i];
         if ((rule->state == engine->state || rule->state == IMC_ANY) && (rule->saw == saw || rule->saw == 0)) {
-            rule->act(engine, rule->code);
+            imc_engine_acts[rule->act](engine, IMC_RULE_BASE - rule->code);
             return;
         }
     }
@@ -5289,6 +5502,7 @@ typedef struct imc_certificate {
 static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_certificate *certificate)
 {
     imc_slice rest, body, skipped;
+    int field;
     rest.bytes = bytes;
     rest.count = count;
     if (!imc_der_take(&rest, IMC_DER_SEQUENCE, &body))
@@ -5298,13 +5512,12 @@ static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_cer
         !imc_der_take(&rest, IMC_DER_SEQUENCE, &certificate->algorithm))
         return 0;
     (void)imc_der_take(&body, IMC_DER_VERSION, &skipped);
-    if (imc_der_next(&body, &skipped) == 0 ||               /* serialNumber */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* signature */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* issuer */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* validity */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* subject */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped))   /* subjectPublicKeyInfo */
-        return 0;
+    for (field = 0; field < 6;
+         field++) { /* serialNumber; signature, issuer, validity, subject, subjectPublicKeyInfo */
+        int tag = imc_der_next(&body, &skipped);
+        if (tag == 0 || (field > 0 && tag != IMC_DER_SEQUENCE))
+            return 0;
+    }
     certificate->extensions.count = 0;
     while (body.count > 0) {
         int tag = imc_der_next(&body, &skipped);
@@ -5337,18 +5550,24 @@ static void imc_der_names(const imc_certificate *certificate, imc_slice *names)
 
 /* -- signatures: SHA-256 or better -- */
 
+#define IMC_OID_RSA  "\x2a\x86\x48\x86\xf7\x0d\x01\x01"
+#define IMC_OID_HASH "\x60\x86\x48\x01\x65\x03\x04\x02"
+
+/* Object identifiers that differ in the last byte alone. */
 static const struct {
-    uint8_t count;
     char oid[9];
-} imc_x509_signatures[] = {
-    {9, {'\x2a', '\x86', '\x48', '\x86', '\xf7', '\x0d', '\x01', '\x01', '\x0b'}}, /* RSA, SHA-256 */
-    {9, {'\x2a', '\x86', '\x48', '\x86', '\xf7', '\x0d', '\x01', '\x01', '\x0c'}}, /* SHA-384 */
-    {9, {'\x2a', '\x86', '\x48', '\x86', '\xf7', '\x0d', '\x01', '\x01', '\x0d'}}, /* SHA-512 */
-    {8, {'\x2a', '\x86', '\x48', '\xce', '\x3d', '\x04', '\x03', '\x02', 0}},      /* ECDSA, SHA-256 */
-    {8, {'\x2a', '\x86', '\x48', '\xce', '\x3d', '\x04', '\x03', '\x03', 0}},      /* SHA-384 */
-    {8, {'\x2a', '\x86', '\x48', '\xce', '\x3d', '\x04', '\x03', '\x04', 0}},      /* SHA-512 */
-    {3, {'\x2b', '\x65', '\x70', 0, 0, 0, 0, 0, 0}},                               /* Ed25519 */
-    {3, {'\x2b', '\x65', '\x71', 0, 0, 0, 0, 0, 0}}};                              /* Ed448 */
+    uint8_t count;
+    uint8_t first;
+    uint8_t last;
+} imc_x509_signatures[] = {{IMC_OID_RSA, 8, 0x0b, 0x0d},                    /* RSA with SHA-256, -384, -512 */
+                           {"\x2a\x86\x48\xce\x3d\x04\x03", 7, 0x02, 0x04}, /* ECDSA, the same */
+                           {"\x2b\x65", 2, 0x70, 0x71}};                    /* Ed25519, Ed448 */
+
+static int imc_x509_is_oid(const imc_slice *value, const char *oid, size_t count, unsigned first, unsigned last)
+{
+    return value->count == count + 1 && memcmp(value->bytes, oid, count) == 0 && value->bytes[count] >= first &&
+           value->bytes[count] <= last;
+}
 
 /* The hash of RSASSA-PSS stands in its parameters, RFC 4055 section 3.1; none there means SHA-1. */
 static int imc_x509_pss_is_strong(imc_slice *algorithm)
@@ -5356,9 +5575,9 @@ static int imc_x509_pss_is_strong(imc_slice *algorithm)
     imc_slice parameters, hash, oid;
     if (!imc_der_take(algorithm, IMC_DER_SEQUENCE, &parameters) ||
         !imc_der_take(&parameters, IMC_DER_VERSION, &hash) || !imc_der_take(&hash, IMC_DER_SEQUENCE, &parameters) ||
-        !imc_der_take(&parameters, IMC_DER_OID, &oid) || oid.count != 9)
+        !imc_der_take(&parameters, IMC_DER_OID, &oid))
         return 0;
-    return memcmp(oid.bytes, "\x60\x86\x48\x01\x65\x03\x04\x02", 8) == 0 && oid.bytes[8] >= 1 && oid.bytes[8] <= 3;
+    return imc_x509_is_oid(&oid, IMC_OID_HASH, 8, 1, 3); /* SHA-256, -384, -512 */
 }
 
 /* SHA-1 and MD5 can be made to collide: a certificate signed with one of them may be a forgery of a good one. */
@@ -5369,9 +5588,10 @@ static int imc_x509_signature_is_strong(const imc_certificate *certificate)
     if (!imc_der_take(&algorithm, IMC_DER_OID, &oid))
         return 0;
     for (i = 0; i < sizeof imc_x509_signatures / sizeof imc_x509_signatures[0]; i++)
-        if (imc_der_is(&oid, imc_x509_signatures[i].oid, imc_x509_signatures[i].count))
+        if (imc_x509_is_oid(&oid, imc_x509_signatures[i].oid, imc_x509_signatures[i].count,
+                            imc_x509_signatures[i].first, imc_x509_signatures[i].last))
             return 1;
-    return imc_der_is(&oid, "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a", 9) && imc_x509_pss_is_strong(&algorithm);
+    return imc_x509_is_oid(&oid, IMC_OID_RSA, 8, 0x0a, 0x0a) && imc_x509_pss_is_strong(&algorithm);
 }
 
 /* -- the name, RFC 9525: dNSName for names, iPAddress for addresses, nothing else, no common name -- */
@@ -5537,7 +5757,7 @@ static int imc_tls_check_trust(const imapconnect_tls *tls, const WOLFSSL_BUFFER_
 
 /* One certificate of the chain; 0 is the leaf. A root that was sent along may be as old as it likes: its signature
    proves nothing, being in the folder of CAs does. */
-static int imc_tls_check(const imapconnect_tls *tls, const WOLFSSL_X509_STORE_CTX *store, int depth)
+static IMC_APART int imc_tls_check(const imapconnect_tls *tls, const WOLFSSL_X509_STORE_CTX *store, int depth)
 {
     imc_certificate certificate;
     const WOLFSSL_BUFFER_INFO *der = &store->certs[depth];
@@ -5727,7 +5947,7 @@ static int imc_tls_mode(int verify)
 }
 
 /* Before connecting: the context with its CAs, so that a missing one costs no packet. */
-static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, int verify)
+static IMC_APART int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, int verify)
 {
     memset(tls, 0, sizeof *tls);
     tls->self = tls;
@@ -5785,8 +6005,8 @@ static int imc_tls_agreed(const imapconnect_tls *tls)
 }
 
 /* The handshake, as far as it goes. Returns 0 when it is done, WANT, or an error. */
-static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *lower,
-                             const imapconnect_server *server)
+static IMC_APART int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *lower,
+                                       const imapconnect_server *server)
 {
     int returned;
     if (tls->ssl == 0) {
@@ -6206,7 +6426,7 @@ static int imc_session_end(imapconnect_session *session)
 /* -- the loop -- */
 
 /* Nothing can be done now: what for is noted, and a blocking session waits. Returns 0, or why it must not go on. */
-static int imc_session_wait(imapconnect_session *session, int want)
+static IMC_APART int imc_session_wait(imapconnect_session *session, int want)
 {
     const imapconnect_config *config = &session->config;
     uint32_t left = imc_session_left(session);
@@ -6319,16 +6539,30 @@ static int imc_session_enter(const imapconnect_session *session, imapconnect_lis
     return code;
 }
 
-/* A command, once imc_session_enter() has let it in and its arguments are set. */
-static int imc_session_command(imapconnect_session *session, const struct imc_command *command, const char *format,
+/* Begins a command whose arguments are set. */
+static int imc_session_command(imapconnect_session *session, const struct imc_command *command,
                                imapconnect_list *responses)
 {
     session->busy = session->running = 1; /* from here on callbacks are called, the clock among them */
     if (session->began != imc_session_now(session))
         session->sockets.drained = 0; /* what has come since the last call is read before we write */
     imc_engine_call(&session->engine, responses);
-    imc_engine_begin(&session->engine, command, format);
+    imc_engine_begin(&session->engine, command);
     return imc_session_run(session);
+}
+
+/* A call: its arguments stand in the order of the command's format, behind those that its traits say come first. */
+static int imc_session_call(imapconnect_session *session, const struct imc_command *command,
+                            imapconnect_list *responses, ...)
+{
+    int code = imc_session_enter(session, responses);
+    va_list arguments;
+    if (code != 0)
+        return code;
+    va_start(arguments, responses);
+    code = imc_commands_collect(&session->engine, command, &arguments);
+    va_end(arguments);
+    return code != 0 ? code : imc_session_command(session, command, responses);
 }
 
 /* >>connect ------------------------------------------------------------------------------------------ *
@@ -6477,25 +6711,17 @@ IMAPCONNECT_API int imapconnect_disconnect(imapconnect_session *session, imapcon
             imapconnect_close(session);
         return code;
     }
-    return imc_session_command(session, &imc_engine_logout, "LOGOUT", responses);
+    return imc_session_command(session, &imc_engine_logout, responses);
 }
 
 IMAPCONNECT_API int imapconnect_noop(imapconnect_session *session, imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    return code != 0 ? code : imc_session_command(session, &imc_engine_noop, "NOOP", responses);
+    return imc_session_call(session, &imc_engine_noop, responses);
 }
 
 IMAPCONNECT_API int imapconnect_command(imapconnect_session *session, const char *text, imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    if (code != 0)
-        return code;
-    code = text == 0 ? IMAPCONNECT_E_PARAMETER : imc_commands_check(text, strlen(text));
-    if (code != 0)
-        return code;
-    session->engine.writer.text[0] = text;
-    return imc_session_command(session, &imc_engine_text, "%r", responses);
+    return imc_session_call(session, &imc_engine_text, responses, text);
 }
 
 IMAPCONNECT_API int imapconnect_step(imapconnect_session *session)
@@ -6615,71 +6841,25 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
  * Mailboxes as a whole: which is open, which there are. Invariant of this room and those below: arguments
  * are checked before a byte leaves; what changes the state of the session is asked of >>engine. */
 
-/* A mailbox name that can be sent. Returns 0 or an error. */
-static int imc_mailboxes_check(const char *name)
-{
-    if (name == 0)
-        return IMAPCONNECT_E_PARAMETER;
-    if (!imc_commands_is_line(name, strlen(name)))
-        return IMAPCONNECT_E_VALUE;
-    return name[0] == IMC_RAW_NAME || imc_names_is_utf8(name) ? 0 : IMAPCONNECT_E_VALUE;
-}
-
-/* A text that stands in a command as it is: printable ASCII, since anything else could end its line, or begin a
-   literal. */
-static int imc_mailboxes_check_text(const char *text)
-{
-    if (text == 0)
-        return IMAPCONNECT_E_PARAMETER;
-    for (; *text != '\0'; text++)
-        if (*text < 0x20 || *text > 0x7e || *text == '{')
-            return IMAPCONNECT_E_VALUE;
-    return 0;
-}
-
-/* A command with one mailbox name; `output` is where its numbers go. */
-static int imc_mailboxes_named(imapconnect_session *session, const struct imc_command *command, const char *format,
-                               const char *mailbox, void *output, imapconnect_list *responses)
-{
-    int code = imc_session_enter(session, responses);
-    if (code == 0)
-        code = imc_mailboxes_check(mailbox);
-    if (code != 0)
-        return code;
-    session->engine.writer.text[0] = mailbox;
-    session->engine.user = output;
-    return imc_session_command(session, command, format, responses);
-}
-
-/* A command without arguments. */
-static int imc_mailboxes_bare(imapconnect_session *session, const struct imc_command *command, const char *format,
-                              imapconnect_list *responses)
-{
-    int code = imc_session_enter(session, responses);
-    return code != 0 ? code : imc_session_command(session, command, format, responses);
-}
-
 /* -- SELECT and EXAMINE -- */
 
-/* "UIDNEXT 4392", in the order in which they are kept. */
+/* "UIDNEXT 4392"; the numbers are kept in the order of their names. */
 static void imc_select_code(imapconnect_engine *engine)
 {
     const imapconnect_reader *reader = &engine->reader;
-    imapconnect_selection *selection = &engine->writer.out.in.row.is.selection;
-    size_t word = reader->code_length;
-    const char *space = (const char *)memchr(reader->code, ' ', word);
-    const char *number = space != 0 ? space + 1 : reader->code + word;
-    size_t digits = (size_t)(reader->code + word - number);
-    word = space != 0 ? (size_t)(space - reader->code) : word;
-    if (imc_bytes_same(reader->code, word, "UIDNEXT"))
-        (void)imc_bytes_number(number, digits, &selection->uidnext);
-    else if (imc_bytes_same(reader->code, word, "UIDVALIDITY"))
-        (void)imc_bytes_number(number, digits, &selection->uidvalidity);
-    else if (imc_bytes_same(reader->code, word, "UNSEEN"))
-        (void)imc_bytes_number(number, digits, &selection->unseen);
-    else if (imc_bytes_same(reader->code, word, "PERMANENTFLAGS")) {
-        imc_rows_set_flags(&selection->permanent_flags, reader->found);
-        engine->writer.out.in.row.finished = 1;
+    imapconnect_row *row = &engine->writer.out.in.row;
+    size_t count = reader->code_length, word = 0;
+    unsigned which;
+    uint32_t number;
+    while (word < count && reader->code[word] != ' ')
+        word++;
+    which = imc_bytes_word(reader->code, word, "UIDNEXT\0UIDVALIDITY\0UNSEEN\0PERMANENTFLAGS\0");
+    if (which == 4) {
+        imc_rows_set_flags(&row->is.selection.permanent_flags, reader->found);
+        row->finished = 1;
+    } else if (which != 0 && word < count && imc_bytes_number(reader->code + word + 1, count - word - 1, &number)) {
+        memcpy((char *)&row->is.selection + offsetof(imapconnect_selection, uidnext) + (which - 1) * sizeof number,
+               &number, sizeof number);
     }
 }
 
@@ -6688,7 +6868,7 @@ static void imc_select_flag(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     if (row->depth != 1)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     row->flags = (uint8_t)(row->flags | imc_rows_flag(imc_rows_text(engine), row->length));
 }
 
@@ -6706,7 +6886,7 @@ static void imc_select_take(imapconnect_engine *engine, int what, const imc_slic
         imc_select_flag(engine);
     else if (what == IMC_TAKE_ROW) {
         if (row->field[0] != 1)
-            imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+            imc_rows_malformed(engine);
         imc_rows_set_flags(&row->is.selection.flags, row->flags); /* the last list counts: section 7.2.6 */
         row->flags = 0;
     }
@@ -6728,26 +6908,27 @@ static void imc_select_end(imapconnect_engine *engine)
     imc_engine_finish(engine, IMAPCONNECT_OK);
 }
 
-static const struct imc_command imc_select = {"FLAGS", imc_select_take, imc_select_end, IMAPCONNECT_E_SELECT,
-                                              IMC_SELECTS};
-static const struct imc_command imc_examine = {"FLAGS", imc_select_take, imc_select_end, IMAPCONNECT_E_SELECT,
-                                               IMC_SELECTS | IMC_EXAMINES};
+static const struct imc_command imc_select = {
+    "SELECT %m", "FLAGS", imc_select_take, imc_select_end, IMAPCONNECT_E_SELECT, IMC_FILLS | IMC_SELECTS};
+static const struct imc_command imc_examine = {"EXAMINE %m",         "FLAGS",
+                                               imc_select_take,      imc_select_end,
+                                               IMAPCONNECT_E_SELECT, IMC_FILLS | IMC_SELECTS | IMC_EXAMINES};
 
 IMAPCONNECT_API int imapconnect_select_mailbox(imapconnect_session *session, const char *mailbox,
                                                imapconnect_selection *selection, imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_select, "SELECT %m", mailbox, selection, responses);
+    return imc_session_call(session, &imc_select, responses, (void *)selection, mailbox);
 }
 
 IMAPCONNECT_API int imapconnect_examine_mailbox(imapconnect_session *session, const char *mailbox,
                                                 imapconnect_selection *selection, imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_examine, "EXAMINE %m", mailbox, selection, responses);
+    return imc_session_call(session, &imc_examine, responses, (void *)selection, mailbox);
 }
 
 /* -- what has no arguments -- */
 
-static const struct imc_command imc_check = {0, 0, 0, IMAPCONNECT_E_CHECK, 0};
+static const struct imc_command imc_check = {"CHECK", 0, 0, 0, IMAPCONNECT_E_CHECK, 0};
 
 /* The mailbox is closed. */
 static void imc_close_end(imapconnect_engine *engine)
@@ -6756,49 +6937,33 @@ static void imc_close_end(imapconnect_engine *engine)
     imc_engine_finish(engine, IMAPCONNECT_OK);
 }
 
-static const struct imc_command imc_close = {0, 0, imc_close_end, IMAPCONNECT_E_NO, 0};
+static const struct imc_command imc_close = {"CLOSE", 0, 0, imc_close_end, IMAPCONNECT_E_NO, 0};
+static const struct imc_command imc_unselect = {"UNSELECT", 0, 0, imc_close_end, IMAPCONNECT_E_NO, 0};
 
 IMAPCONNECT_API int imapconnect_close_mailbox(imapconnect_session *session, imapconnect_list *responses)
 {
-    return imc_mailboxes_bare(session, &imc_close, "CLOSE", responses);
+    return imc_session_call(session, &imc_close, responses);
 }
 
 IMAPCONNECT_API int imapconnect_unselect_mailbox(imapconnect_session *session, imapconnect_list *responses)
 {
-    return imc_mailboxes_bare(session, &imc_close, "UNSELECT", responses);
+    return imc_session_call(session, &imc_unselect, responses);
 }
 
 IMAPCONNECT_API int imapconnect_check(imapconnect_session *session, imapconnect_list *responses)
 {
-    return imc_mailboxes_bare(session, &imc_check, "CHECK", responses);
+    return imc_session_call(session, &imc_check, responses);
 }
 
 /* -- ID and ENABLE -- */
 
-/* What is said of a client, RFC 2971 section 3.3. */
-static int imc_id_check(const char *text)
-{
-    size_t count = text == 0 ? 0 : strlen(text);
-    if (count > 1024)
-        return IMAPCONNECT_E_TOO_LONG;
-    return imc_commands_is_line(text, count) ? 0 : IMAPCONNECT_E_VALUE;
-}
+static const struct imc_command imc_id = {"ID (\"name\" %i%( \"version\" %i%))", 0, 0, 0, IMAPCONNECT_E_NO, 0};
+static const struct imc_command imc_id_nil = {"ID NIL", 0, 0, 0, IMAPCONNECT_E_NO, 0};
 
 IMAPCONNECT_API int imapconnect_id(imapconnect_session *session, const char *name, const char *version,
                                    imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    const char *format = name == 0 ? "ID NIL" : version == 0 ? "ID (\"name\" %s)" : "ID (\"name\" %s \"version\" %s)";
-    if (code != 0)
-        return code;
-    code = imc_id_check(name);
-    if (code == 0)
-        code = imc_id_check(version);
-    if (code != 0)
-        return code;
-    session->engine.writer.text[0] = name;
-    session->engine.writer.text[1] = version;
-    return imc_session_command(session, &imc_engine_text, format, responses);
+    return imc_session_call(session, name == 0 ? &imc_id_nil : &imc_id, responses, name, version);
 }
 
 static void imc_enable_take(imapconnect_engine *engine, int what, const imc_slice *piece)
@@ -6808,37 +6973,12 @@ static void imc_enable_take(imapconnect_engine *engine, int what, const imc_slic
         engine->utf8 = 1;
 }
 
-static const struct imc_command imc_enable = {"ENABLED", imc_enable_take, 0, IMAPCONNECT_E_NO, 0};
-
-/* Each of these makes another language of it: IMAP4rev2 has other codes and data, RFC 9051 appendix E; with QRESYNC
-   VANISHED stands for EXPUNGE, RFC 7162 section 3.2.10; UIDONLY has no sequence numbers, RFC 9586. */
-static int imc_enable_check(const char *extensions)
-{
-    int code = imc_mailboxes_check_text(extensions);
-    size_t count;
-    if (code != 0 || *extensions == '\0')
-        return code != 0 ? code : IMAPCONNECT_E_VALUE;
-    for (;; extensions += count + 1) {
-        for (count = 0; extensions[count] != '\0' && extensions[count] != ' ';)
-            count++;
-        if (count == 0 || imc_bytes_same(extensions, count, "IMAP4rev2") ||
-            imc_bytes_same(extensions, count, "QRESYNC") || imc_bytes_same(extensions, count, "UIDONLY"))
-            return IMAPCONNECT_E_VALUE;
-        if (extensions[count] == '\0')
-            return 0;
-    }
-}
+static const struct imc_command imc_enable = {"ENABLE %E", "ENABLED", imc_enable_take, 0, IMAPCONNECT_E_NO, 0};
 
 IMAPCONNECT_API int imapconnect_enable(imapconnect_session *session, const char *extensions,
                                        imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    if (code == 0)
-        code = imc_enable_check(extensions);
-    if (code != 0)
-        return code;
-    session->engine.writer.text[0] = extensions;
-    return imc_session_command(session, &imc_enable, "ENABLE %r", responses);
+    return imc_session_call(session, &imc_enable, responses, extensions);
 }
 
 #ifndef IMAPCONNECT_NO_MAILBOXES
@@ -6860,7 +7000,7 @@ static size_t imc_list_decode(imapconnect_engine *engine, uint8_t *raw)
     text[count] = '\0';
     *raw = 0;
     if (strlen(text) != count)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE); /* NUL is in no literal but one of BINARY, section 9 */
+        imc_rows_malformed(engine); /* NUL is in no literal but one of BINARY, section 9 */
     if (count == 0 || (engine->utf8 && imc_names_is_utf8(text)))
         return count;
     decoded = engine->utf8 ? 0 : imc_names_decode(text, count, 0);
@@ -6880,19 +7020,15 @@ static size_t imc_list_decode(imapconnect_engine *engine, uint8_t *raw)
 /* Attributes, RFC 3501 section 7.2.2, RFC 3348, RFC 5258 (a mailbox that does not exist cannot be selected). */
 static void imc_list_attribute(imapconnect_engine *engine)
 {
-    imapconnect_mailbox *row = &engine->writer.out.in.row.is.mailbox;
-    if (imc_rows_is(engine, "\\HasChildren"))
-        row->has_children = 1;
-    else if (imc_rows_is(engine, "\\HasNoChildren"))
-        row->has_children = 0;
-    else if (imc_rows_is(engine, "\\Noinferiors"))
-        row->no_inferiors = 1;
-    else if (imc_rows_is(engine, "\\Noselect") || imc_rows_is(engine, "\\NonExistent"))
-        row->no_select = 1;
-    else if (imc_rows_is(engine, "\\Marked"))
-        row->marked = 1;
-    else if (imc_rows_is(engine, "\\Unmarked"))
-        row->unmarked = 1;
+    static const uint8_t columns[] = {
+        offsetof(imapconnect_mailbox, has_children), offsetof(imapconnect_mailbox, has_children),
+        offsetof(imapconnect_mailbox, no_inferiors), offsetof(imapconnect_mailbox, no_select),
+        offsetof(imapconnect_mailbox, no_select),    offsetof(imapconnect_mailbox, marked),
+        offsetof(imapconnect_mailbox, unmarked)};
+    unsigned which = imc_rows_word(engine, "\\HasNoChildren\0\\HasChildren\0\\Noinferiors\0\\Noselect\0"
+                                           "\\NonExistent\0\\Marked\0\\Unmarked\0");
+    if (which != 0) /* the columns are one byte each, and the first attribute alone says no */
+        ((uint8_t *)&engine->writer.out.in.row.is.mailbox)[columns[which - 1]] = which != 1;
 }
 
 /* The separator: one character, or NIL. */
@@ -6902,7 +7038,7 @@ static char imc_list_separator(imapconnect_engine *engine)
     if (row->string && row->length == 1)
         return *imc_rows_text(engine);
     if (row->string || !imc_rows_is(engine, "NIL"))
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     return '\0';
 }
 
@@ -6918,11 +7054,10 @@ static void imc_list_name(imapconnect_engine *engine)
 static void imc_list_row(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
-    engine->progress = 1;
     if (row->has != 2 || row->base == 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
-    else if (engine->taker.mailbox(engine->user, &row->is.mailbox) != 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+        imc_rows_malformed(engine);
+    else
+        imc_rows_given(engine, engine->taker.mailbox(engine->user, &row->is.mailbox));
 }
 
 /* `(attributes) separator name`, and behind it a list of what extensions tell. */
@@ -6948,51 +7083,31 @@ static void imc_list_take(imapconnect_engine *engine, int what, const imc_slice 
     } else if (row->depth == 0 && at == 2) {
         imc_list_name(engine);
     } else if (row->depth == 0 || at < 3) {
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     }
 }
 
-static const struct imc_command imc_list_rows = {"LIST", imc_list_take, 0, IMAPCONNECT_E_LIST, 0};
-static const struct imc_command imc_lsub_rows = {"LSUB", imc_list_take, 0, IMAPCONNECT_E_LIST, 0};
-
-static int imc_mailboxes_pair(imapconnect_session *session, const struct imc_command *command, const char *format,
-                              const char *const *names, imapconnect_on_mailbox on_mailbox, void *user,
-                              imapconnect_list *responses)
-{
-    int code = imc_session_enter(session, responses);
-    if (code == 0)
-        code = imc_mailboxes_check(names[0]);
-    if (code == 0)
-        code = imc_mailboxes_check(names[1]);
-    if (code == 0 && command->take == imc_list_take && on_mailbox == 0)
-        code = IMAPCONNECT_E_NO_LIST;
-    if (code != 0)
-        return code;
-    session->engine.writer.text[0] = names[0];
-    session->engine.writer.text[1] = names[1];
-    session->engine.taker.mailbox = on_mailbox;
-    session->engine.user = user;
-    return imc_session_command(session, command, format, responses);
-}
+static const struct imc_command imc_list_rows = {"LIST %m %m",       "LIST",   imc_list_take, 0,
+                                                 IMAPCONNECT_E_LIST, IMC_LISTS};
+static const struct imc_command imc_lsub_rows = {"LSUB %m %m",       "LSUB",   imc_list_take, 0,
+                                                 IMAPCONNECT_E_LIST, IMC_LISTS};
 
 IMAPCONNECT_API int imapconnect_list_mailboxes(imapconnect_session *session, const char *reference,
                                                const char *pattern, imapconnect_on_mailbox on_mailbox, void *user,
                                                imapconnect_list *responses)
 {
-    const char *names[2];
-    names[0] = reference;
-    names[1] = pattern;
-    return imc_mailboxes_pair(session, &imc_list_rows, "LIST %m %m", names, on_mailbox, user, responses);
+    imapconnect_taker taker;
+    taker.mailbox = on_mailbox;
+    return imc_session_call(session, &imc_list_rows, responses, taker, user, reference, pattern);
 }
 
 IMAPCONNECT_API int imapconnect_list_subscribed_mailboxes(imapconnect_session *session, const char *reference,
                                                           const char *pattern, imapconnect_on_mailbox on_mailbox,
                                                           void *user, imapconnect_list *responses)
 {
-    const char *names[2];
-    names[0] = reference;
-    names[1] = pattern;
-    return imc_mailboxes_pair(session, &imc_lsub_rows, "LSUB %m %m", names, on_mailbox, user, responses);
+    imapconnect_taker taker;
+    taker.mailbox = on_mailbox;
+    return imc_session_call(session, &imc_lsub_rows, responses, taker, user, reference, pattern);
 }
 
 IMAPCONNECT_API int imapconnect_collect_mailbox(void *user, const imapconnect_mailbox *row)
@@ -7011,43 +7126,40 @@ IMAPCONNECT_API int imapconnect_collect_mailbox(void *user, const imapconnect_ma
 
 /* -- what changes mailboxes -- */
 
-static const struct imc_command imc_create = {0, 0, 0, IMAPCONNECT_E_CREATE, 0};
-static const struct imc_command imc_delete = {0, 0, 0, IMAPCONNECT_E_DELETE, 0};
-static const struct imc_command imc_rename = {0, 0, 0, IMAPCONNECT_E_RENAME, 0};
-static const struct imc_command imc_subscribe = {0, 0, 0, IMAPCONNECT_E_SUBSCRIBE, 0};
-static const struct imc_command imc_unsubscribe = {0, 0, 0, IMAPCONNECT_E_UNSUBSCRIBE, 0};
+static const struct imc_command imc_create = {"CREATE %m", 0, 0, 0, IMAPCONNECT_E_CREATE, 0};
+static const struct imc_command imc_delete = {"DELETE %m", 0, 0, 0, IMAPCONNECT_E_DELETE, 0};
+static const struct imc_command imc_rename = {"RENAME %m %m", 0, 0, 0, IMAPCONNECT_E_RENAME, 0};
+static const struct imc_command imc_subscribe = {"SUBSCRIBE %m", 0, 0, 0, IMAPCONNECT_E_SUBSCRIBE, 0};
+static const struct imc_command imc_unsubscribe = {"UNSUBSCRIBE %m", 0, 0, 0, IMAPCONNECT_E_UNSUBSCRIBE, 0};
 
 IMAPCONNECT_API int imapconnect_create_mailbox(imapconnect_session *session, const char *mailbox,
                                                imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_create, "CREATE %m", mailbox, 0, responses);
+    return imc_session_call(session, &imc_create, responses, mailbox);
 }
 
 IMAPCONNECT_API int imapconnect_delete_mailbox(imapconnect_session *session, const char *mailbox,
                                                imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_delete, "DELETE %m", mailbox, 0, responses);
+    return imc_session_call(session, &imc_delete, responses, mailbox);
 }
 
 IMAPCONNECT_API int imapconnect_subscribe_mailbox(imapconnect_session *session, const char *mailbox,
                                                   imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_subscribe, "SUBSCRIBE %m", mailbox, 0, responses);
+    return imc_session_call(session, &imc_subscribe, responses, mailbox);
 }
 
 IMAPCONNECT_API int imapconnect_unsubscribe_mailbox(imapconnect_session *session, const char *mailbox,
                                                     imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_unsubscribe, "UNSUBSCRIBE %m", mailbox, 0, responses);
+    return imc_session_call(session, &imc_unsubscribe, responses, mailbox);
 }
 
 IMAPCONNECT_API int imapconnect_rename_mailbox(imapconnect_session *session, const char *old_name,
                                                const char *new_name, imapconnect_list *responses)
 {
-    const char *names[2];
-    names[0] = old_name;
-    names[1] = new_name;
-    return imc_mailboxes_pair(session, &imc_rename, "RENAME %m %m", names, 0, 0, responses);
+    return imc_session_call(session, &imc_rename, responses, old_name, new_name);
 }
 
 /* -- STATUS -- */
@@ -7055,17 +7167,17 @@ IMAPCONNECT_API int imapconnect_rename_mailbox(imapconnect_session *session, con
 /* `name (word number word number ...)` */
 static void imc_status_take(imapconnect_engine *engine, int what, const imc_slice *piece)
 {
-    static const char *const words[] = {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN"};
     imapconnect_row *row = &engine->writer.out.in.row;
-    uint32_t *const numbers[] = {&row->is.status.messages, &row->is.status.recent, &row->is.status.uidnext,
-                                 &row->is.status.uidvalidity, &row->is.status.unseen};
+    uint32_t number;
     (void)piece;
     if (what == IMC_TAKE_ROW ? row->field[0] != 2 || row->field[1] % 2 != 0 : (row->depth != 0) != row->field[0])
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     else if (row->depth == 1 && row->field[1] % 2 == 0)
-        row->key = imc_rows_word(engine, words, 5);
-    else if (row->depth == 1 && row->key != 0)
-        *numbers[row->key - 1] = imc_rows_number(engine);
+        row->key = imc_rows_word(engine, "MESSAGES\0RECENT\0UIDNEXT\0UIDVALIDITY\0UNSEEN\0");
+    else if (row->depth == 1 && row->key != 0) {
+        number = imc_rows_number(engine);
+        memcpy((char *)&row->is.status + (row->key - 1u) * sizeof number, &number, sizeof number); /* in this order */
+    }
 }
 
 static void imc_status_end(imapconnect_engine *engine)
@@ -7075,13 +7187,17 @@ static void imc_status_end(imapconnect_engine *engine)
     imc_engine_finish(engine, IMAPCONNECT_OK);
 }
 
-static const struct imc_command imc_status = {"STATUS", imc_status_take, imc_status_end, IMAPCONNECT_E_NO, 0};
+static const struct imc_command imc_status = {"STATUS %m (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)",
+                                              "STATUS",
+                                              imc_status_take,
+                                              imc_status_end,
+                                              IMAPCONNECT_E_NO,
+                                              IMC_FILLS};
 
 IMAPCONNECT_API int imapconnect_mailbox_status(imapconnect_session *session, const char *mailbox,
                                                imapconnect_status *status, imapconnect_list *responses)
 {
-    return imc_mailboxes_named(session, &imc_status, "STATUS %m (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)",
-                               mailbox, status, responses);
+    return imc_session_call(session, &imc_status, responses, (void *)status, mailbox);
 }
 
 /* -- NAMESPACE -- */
@@ -7092,7 +7208,7 @@ static void imc_namespace_prefix(imapconnect_engine *engine)
     imapconnect_row *row = &engine->writer.out.in.row;
     uint8_t raw;
     if (row->base != 0 || row->field[0] > 2)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     row->is.space.kind = row->field[0];
     row->base = (uint16_t)(row->base + imc_list_decode(engine, &raw) + 1);
 }
@@ -7105,9 +7221,8 @@ static void imc_namespace_separator(imapconnect_engine *engine)
     row->is.space.separator = imc_list_separator(engine);
     row->base = 0;
     row->is.space.prefix = imc_rows_text(engine);
-    engine->progress = 1;
-    if (engine->error == 0 && engine->taker.space(engine->user, &row->is.space) != 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+    if (engine->error == 0)
+        imc_rows_given(engine, engine->taker.space(engine->user, &row->is.space));
 }
 
 /* Three lists of `(prefix separator ...)`, each of them may be NIL: RFC 2342 section 5. */
@@ -7117,10 +7232,10 @@ static void imc_namespace_take(imapconnect_engine *engine, int what, const imc_s
     (void)piece;
     if (what != IMC_TAKE_VALUE) {
         if (what == IMC_TAKE_ROW && (row->field[0] != 3 || row->base != 0))
-            imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+            imc_rows_malformed(engine);
     } else if (row->depth < 2) {
         if (row->depth != 0 || row->string || !imc_rows_is(engine, "NIL"))
-            imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+            imc_rows_malformed(engine);
     } else if (row->depth == 2 && row->field[2] == 0) {
         imc_namespace_prefix(engine);
     } else if (row->depth == 2 && row->field[2] == 1) {
@@ -7128,19 +7243,15 @@ static void imc_namespace_take(imapconnect_engine *engine, int what, const imc_s
     }
 }
 
-static const struct imc_command imc_namespaces = {"NAMESPACE", imc_namespace_take, 0, IMAPCONNECT_E_NO, 0};
+static const struct imc_command imc_namespaces = {"NAMESPACE", "NAMESPACE",      imc_namespace_take,
+                                                  0,           IMAPCONNECT_E_NO, IMC_LISTS};
 
 IMAPCONNECT_API int imapconnect_list_namespaces(imapconnect_session *session, imapconnect_on_namespace on_namespace,
                                                 void *user, imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    if (code == 0 && on_namespace == 0)
-        code = IMAPCONNECT_E_NO_LIST;
-    if (code != 0)
-        return code;
-    session->engine.taker.space = on_namespace;
-    session->engine.user = user;
-    return imc_session_command(session, &imc_namespaces, "NAMESPACE", responses);
+    imapconnect_taker taker;
+    taker.space = on_namespace;
+    return imc_session_call(session, &imc_namespaces, responses, taker, user);
 }
 
 #endif /* IMAPCONNECT_NO_MAILBOXES */
@@ -7166,9 +7277,8 @@ static void imc_fetch_has(imapconnect_row *row)
 /* An item's name. */
 static void imc_fetch_key(imapconnect_engine *engine)
 {
-    static const char *const names[] = {"UID", "RFC822.SIZE", "INTERNALDATE", "FLAGS"};
     imapconnect_row *row = &engine->writer.out.in.row;
-    row->key = imc_rows_word(engine, names, 4);
+    row->key = imc_rows_word(engine, "UID\0RFC822.SIZE\0INTERNALDATE\0FLAGS\0");
     if (row->key == IMC_KEY_FLAGS)
         imc_fetch_has(row);
 }
@@ -7180,7 +7290,7 @@ static void imc_messages_date(imapconnect_engine *engine)
 {
     const imapconnect_row *row = &engine->writer.out.in.row;
     if (!row->string || row->length != 26)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     else
         memcpy(engine->writer.out.in.row.is.message.internal_date, imc_rows_text(engine), 26);
 }
@@ -7197,7 +7307,7 @@ static void imc_messages_item(imapconnect_engine *engine)
     else if (row->key == IMC_KEY_DATE)
         imc_messages_date(engine);
     else if (row->key == IMC_KEY_FLAGS)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     if (row->key != IMC_KEY_NONE)
         imc_fetch_has(row);
 }
@@ -7207,7 +7317,7 @@ static void imc_messages_value(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     if (row->depth == 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     else if (row->depth == 1 && row->field[1] % 2 == 0)
         imc_fetch_key(engine);
     else if (row->depth == 1)
@@ -7295,50 +7405,48 @@ static void imc_messages_end(imapconnect_engine *engine)
     imc_engine_finish(engine, complete ? IMAPCONNECT_OK : IMAPCONNECT_E_FETCH_INCOMPLETE);
 }
 
-static const struct imc_command imc_messages_rows = {"FETCH", imc_messages_take, imc_messages_end,
-                                                     IMAPCONNECT_E_FETCH_REPLY, 0};
+static const struct imc_command imc_messages_rows = {"UID FETCH %n:%x (UID RFC822.SIZE INTERNALDATE FLAGS)",
+                                                     "FETCH",
+                                                     imc_messages_take,
+                                                     imc_messages_end,
+                                                     IMAPCONNECT_E_FETCH_REPLY,
+                                                     0};
 
-/* NOOP has brought the news. A number behind the last one would be BAD, and "10:*" in a mailbox of five is 5:10:
-   RFC 3501 section 9, seq-range. */
-static void imc_messages_fetch(imapconnect_engine *engine)
+/* First NOOP, which brings the news. A number behind the last one would be BAD, and "10:*" in a mailbox of five is
+   5:10: RFC 3501 section 9, seq-range. */
+static void imc_messages_next(imapconnect_engine *engine)
 {
-#define IMC_FETCH_ITEMS " (UID RFC822.SIZE INTERNALDATE FLAGS)"
-    static const char *const formats[] = {"%rFETCH %n:%n" IMC_FETCH_ITEMS, "%rFETCH %n:*" IMC_FETCH_ITEMS};
-#undef IMC_FETCH_ITEMS
     uint32_t *range = engine->writer.number;
-    const char *format = formats[range[1] == 0];
     int by_sequence = range[2] == IMAPCONNECT_BY_SEQUENCE;
+    if (engine->state != IMC_COMMAND) {
+        imc_engine_run(engine, engine->command, "NOOP");
+        return;
+    }
     if (engine->exists == 0 || (by_sequence && range[0] > engine->exists)) {
         imc_engine_finish(engine, IMAPCONNECT_OK);
         return;
     }
-    if (by_sequence && (range[1] == 0 || range[1] > engine->exists))
+    if (by_sequence && range[1] > engine->exists)
         range[1] = engine->exists;
-    engine->writer.text[0] = by_sequence ? "" : "UID ";
-    imc_engine_run(engine, &imc_messages_rows, format);
+    imc_engine_run(engine, &imc_messages_rows, imc_messages_rows.format + (by_sequence ? strlen("UID ") : 0));
+    if (by_sequence && range[1] == 0)
+        range[1] = engine->exists; /* which rows must come; "*" is written already */
 }
 
-static const struct imc_command imc_messages_noop = {0, 0, imc_messages_fetch, IMAPCONNECT_E_NOOP, 0};
+static const struct imc_command imc_messages = {
+    "%u%x%n", 0, 0, imc_messages_next, IMAPCONNECT_E_NOOP, IMC_LISTS | IMC_CHOOSES};
 
 IMAPCONNECT_API int imapconnect_list_messages(imapconnect_session *session, int by, uint32_t first, uint32_t last,
                                               imapconnect_on_message on_message, void *user,
                                               imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    uint32_t *range;
-    if (code == 0 && on_message == 0)
-        code = IMAPCONNECT_E_NO_LIST;
-    if (code == 0 && (by < IMAPCONNECT_BY_SEQUENCE || by > IMAPCONNECT_BY_UID || (last != 0 && last < first)))
-        code = IMAPCONNECT_E_VALUE;
-    if (code != 0)
-        return code;
-    range = session->engine.writer.number;
-    range[0] = first != 0 ? first : 1;
-    range[1] = last;
-    range[2] = (uint32_t)by;
-    session->engine.taker.message = on_message;
-    session->engine.user = user;
-    return imc_session_command(session, &imc_messages_noop, "NOOP", responses);
+    imapconnect_taker taker;
+    taker.message = on_message;
+    if (first == 0)
+        first = 1;
+    if (by < IMAPCONNECT_BY_SEQUENCE || by > IMAPCONNECT_BY_UID || (last != 0 && last < first))
+        first = 0; /* is refused */
+    return imc_session_call(session, &imc_messages, responses, taker, user, first, last, (uint32_t)by);
 }
 
 IMAPCONNECT_API int imapconnect_collect_message(void *user, const imapconnect_message *row)
@@ -7411,7 +7519,7 @@ static void imc_recv_value(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     if (row->depth == 0 || (row->streams && (row->depth != 1 || (!row->string && !imc_rows_is(engine, "NIL")))))
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     else if (row->depth == 1 && row->field[1] % 2 == 0)
         imc_recv_key(engine);
     else if (row->depth == 1 && row->key == IMC_KEY_UID)
@@ -7438,7 +7546,7 @@ static void imc_recv_row(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     if (!imc_rows_are_pairs(engine) || row->streams || engine->reader.number == 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
+        imc_rows_malformed(engine);
     else if ((row->has & IMC_HAS_BODY) != 0 && row->is.message.uid != engine->writer.number[0])
         imc_engine_fail(engine, IMAPCONNECT_E_RECEIVE_ITEM);
     row->is.message.uid = 0;
@@ -7462,48 +7570,22 @@ static void imc_recv_end(imapconnect_engine *engine)
     imc_engine_finish(engine, row->finished && !gone ? IMAPCONNECT_OK : IMAPCONNECT_E_NO_MESSAGE);
 }
 
-static const struct imc_command imc_recv = {"FETCH", imc_recv_take, imc_recv_end, IMAPCONNECT_E_RECEIVE, 0};
-
-/* A section stands between brackets, and must not close them. */
-static int imc_recv_check(uint32_t uid, const char *section, imapconnect_sink sink)
-{
-    int code = imc_mailboxes_check_text(section);
-    if (sink == 0)
-        return IMAPCONNECT_E_PARAMETER;
-    if (uid == 0)
-        return IMAPCONNECT_E_VALUE;
-    if (code != 0)
-        return code;
-    if (strlen(section) > IMAPCONNECT_MAX_ARGUMENT)
-        return IMAPCONNECT_E_TOO_LONG;
-    for (; *section != '\0'; section++)
-        if (*section == '[' || *section == ']' || *section == '"' || *section == '\\')
-            return IMAPCONNECT_E_VALUE;
-    return 0;
-}
+static const struct imc_command imc_recv = {"UID FETCH %u (UID BODY%R[%B])", "FETCH",    imc_recv_take, imc_recv_end,
+                                            IMAPCONNECT_E_RECEIVE,           IMC_STREAMS};
+static const struct imc_command imc_recv_range = {
+    "UID FETCH %u (UID BODY%R[%B]<%n.%n>)", "FETCH", imc_recv_take, imc_recv_end, IMAPCONNECT_E_RECEIVE, IMC_STREAMS};
 
 IMAPCONNECT_API int imapconnect_recv_part(imapconnect_session *session, uint32_t uid, const imapconnect_part *part,
                                           imapconnect_sink sink, void *user, imapconnect_list *responses)
 {
-    static const char *const formats[] = {"UID FETCH %n (UID BODY%r[%r])", "UID FETCH %n (UID BODY%r[%r]<%n.%n>)"};
-    int code = imc_session_enter(session, responses);
-    const char *section = part != 0 && part->section != 0 ? part->section : "";
-    imapconnect_writer *writer;
-    int range;
-    if (code == 0)
-        code = part == 0 ? IMAPCONNECT_E_PARAMETER : imc_recv_check(uid, section, sink);
-    if (code != 0)
-        return code;
-    range = part->offset != 0 || part->count != 0;
-    writer = &session->engine.writer;
-    writer->text[0] = part->mark_seen ? "" : ".PEEK";
-    writer->text[1] = section;
-    writer->number[0] = uid;
-    writer->number[1] = part->offset;
-    writer->number[2] = range && part->count == 0 ? 0xffffffff : part->count;
-    session->engine.taker.sink = sink;
-    session->engine.user = user;
-    return imc_session_command(session, &imc_recv, formats[range], responses);
+    static const imapconnect_part all = {0, 0, 0, 0};
+    imapconnect_taker taker;
+    taker.sink = part != 0 ? sink : 0;
+    if (part == 0)
+        part = &all;
+    return imc_session_call(session, part->offset != 0 || part->count != 0 ? &imc_recv_range : &imc_recv, responses,
+                            taker, user, uid, part->mark_seen ? "" : ".PEEK", part->section != 0 ? part->section : "",
+                            part->offset, part->count != 0 ? part->count : 0xffffffff);
 }
 
 IMAPCONNECT_API int imapconnect_recv_headers(imapconnect_session *session, uint32_t uid, imapconnect_sink sink,
@@ -7524,13 +7606,17 @@ IMAPCONNECT_API int imapconnect_recv_message(imapconnect_session *session, uint3
 
 #define IMC_FLAG_DELETED 2u
 
-static const struct imc_command imc_store_last = {0, 0, 0, IMAPCONNECT_E_STORE, 0};
-static const struct imc_command imc_expunge = {0, 0, 0, IMAPCONNECT_E_EXPUNGE, 0};
+static const struct imc_command imc_store_last = {0, 0, 0, 0, IMAPCONNECT_E_STORE, 0};
+static const struct imc_command imc_expunge = {"EXPUNGE", 0, 0, 0, IMAPCONNECT_E_EXPUNGE, 0};
 
-/* Those to be added are; the third number holds those to be removed. */
+/* Those to be added, and then those to be removed; the third number holds them. */
 static void imc_store_next(imapconnect_engine *engine)
 {
     uint32_t *number = engine->writer.number;
+    if (engine->state != IMC_COMMAND && number[1] != 0) {
+        imc_engine_run(engine, engine->command, "UID STORE %n +FLAGS.SILENT %f");
+        return;
+    }
     number[1] = number[2];
     if (number[1] == 0)
         imc_engine_finish(engine, IMAPCONNECT_OK);
@@ -7538,36 +7624,27 @@ static void imc_store_next(imapconnect_engine *engine)
         imc_engine_run(engine, &imc_store_last, "UID STORE %n -FLAGS.SILENT %f");
 }
 
-static const struct imc_command imc_store = {0, 0, imc_store_next, IMAPCONNECT_E_STORE, 0};
+static const struct imc_command imc_store = {"%u%f%f", 0, 0, imc_store_next, IMAPCONNECT_E_STORE, IMC_CHOOSES};
 
 IMAPCONNECT_API int imapconnect_set_message_flags(imapconnect_session *session, uint32_t uid, int answered,
                                                   int deleted, int draft, int flagged, int seen,
                                                   imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
     const int wanted[] = {answered, deleted, draft, flagged, IMAPCONNECT_LEAVE, seen};
-    uint32_t *number, add = 0, off = 0;
+    uint32_t add = 0, off = 0;
     unsigned i;
     for (i = 0; i < 6; i++) {
-        if (code == 0 && (wanted[i] < IMAPCONNECT_REMOVE || wanted[i] > IMAPCONNECT_ADD))
-            code = IMAPCONNECT_E_VALUE;
+        if (wanted[i] < IMAPCONNECT_REMOVE || wanted[i] > IMAPCONNECT_ADD)
+            uid = 0; /* is refused */
         add |= (uint32_t)(wanted[i] == IMAPCONNECT_ADD) << i;
         off |= (uint32_t)(wanted[i] == IMAPCONNECT_REMOVE) << i;
     }
-    if (code == 0 && uid == 0)
-        code = IMAPCONNECT_E_VALUE;
-    if (code != 0 || (add | off) == 0)
-        return code;
-    number = session->engine.writer.number;
-    number[0] = uid;
-    number[1] = add;
-    number[2] = off;
-    return imc_session_command(session, &imc_store, add != 0 ? "UID STORE %n +FLAGS.SILENT %f" : 0, responses);
+    return imc_session_call(session, &imc_store, responses, uid, add, off);
 }
 
 IMAPCONNECT_API int imapconnect_expunge_messages(imapconnect_session *session, imapconnect_list *responses)
 {
-    return imc_mailboxes_bare(session, &imc_expunge, "EXPUNGE", responses);
+    return imc_session_call(session, &imc_expunge, responses);
 }
 
 /* -- copy, move -- */
@@ -7579,7 +7656,7 @@ static void imc_move_expunge(imapconnect_engine *engine)
     imc_engine_run(engine, &imc_expunge, by_uid ? "UID EXPUNGE %n" : "EXPUNGE");
 }
 
-static const struct imc_command imc_move_store = {0, 0, imc_move_expunge, IMAPCONNECT_E_STORE, 0};
+static const struct imc_command imc_move_store = {0, 0, 0, imc_move_expunge, IMAPCONNECT_E_STORE, 0};
 
 static void imc_move_flag(imapconnect_engine *engine)
 {
@@ -7587,46 +7664,33 @@ static void imc_move_flag(imapconnect_engine *engine)
     imc_engine_run(engine, &imc_move_store, "UID STORE %n +FLAGS.SILENT %f");
 }
 
-static const struct imc_command imc_copy = {0, 0, 0, IMAPCONNECT_E_COPY, 0};
-static const struct imc_command imc_move_copy = {0, 0, imc_move_flag, IMAPCONNECT_E_COPY, 0};
+static const struct imc_command imc_copy = {"UID COPY %u %m", 0, 0, 0, IMAPCONNECT_E_COPY, 0};
+static const struct imc_command imc_move_copy = {"UID COPY %u %m", 0, 0, imc_move_flag, IMAPCONNECT_E_COPY, 0};
 
 /* The capabilities are known. */
 static void imc_move_choose(imapconnect_engine *engine)
 {
     if ((engine->capabilities & IMC_CAN_MOVE) != 0)
-        imc_engine_run(engine, &imc_copy, "UID MOVE %n %m");
+        imc_engine_run(engine, &imc_copy, engine->command->format);
     else if (engine->read_only)
         imc_engine_finish(engine, IMAPCONNECT_E_READ_ONLY); /* it would be copied, and stay */
     else
-        imc_engine_run(engine, &imc_move_copy, "UID COPY %n %m");
+        imc_engine_run(engine, &imc_move_copy, imc_move_copy.format);
 }
 
-static const struct imc_command imc_move = {0, 0, imc_move_choose, IMAPCONNECT_E_COPY, IMC_ASKS};
-
-/* A message and the mailbox that it goes to. */
-static int imc_move_message(imapconnect_session *session, const struct imc_command *command, const char *format,
-                            uint32_t uid, const char *mailbox, imapconnect_list *responses)
-{
-    int code = imc_session_enter(session, responses);
-    if (code == 0)
-        code = uid == 0 ? IMAPCONNECT_E_VALUE : imc_mailboxes_check(mailbox);
-    if (code != 0)
-        return code;
-    session->engine.writer.text[0] = mailbox;
-    session->engine.writer.number[0] = uid;
-    return imc_session_command(session, command, format, responses);
-}
+static const struct imc_command imc_move = {"UID MOVE %u %m",      0, 0, imc_move_choose, IMAPCONNECT_E_COPY,
+                                            IMC_ASKS | IMC_CHOOSES};
 
 IMAPCONNECT_API int imapconnect_copy_message(imapconnect_session *session, uint32_t uid, const char *mailbox,
                                              imapconnect_list *responses)
 {
-    return imc_move_message(session, &imc_copy, "UID COPY %n %m", uid, mailbox, responses);
+    return imc_session_call(session, &imc_copy, responses, uid, mailbox);
 }
 
 IMAPCONNECT_API int imapconnect_move_message(imapconnect_session *session, uint32_t uid, const char *mailbox,
                                              imapconnect_list *responses)
 {
-    return imc_move_message(session, &imc_move, 0, uid, mailbox, responses);
+    return imc_session_call(session, &imc_move, responses, uid, mailbox);
 }
 
 #endif /* IMAPCONNECT_NO_MESSAGES */
@@ -7643,65 +7707,20 @@ static void imc_search_take(imapconnect_engine *engine, int what, const imc_slic
     if (what != IMC_TAKE_VALUE || engine->writer.out.in.row.depth != 0)
         return;
     uid = imc_rows_uid(engine);
-    engine->progress = 1;
-    if (engine->error == 0 && engine->taker.uid(engine->user, uid) != 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
+    if (engine->error == 0)
+        imc_rows_given(engine, engine->taker.uid(engine->user, uid));
 }
 
-static const struct imc_command imc_search = {"SEARCH", imc_search_take, 0, IMAPCONNECT_E_NO, 0};
-
-/* Quotes that are not closed would take what follows into the string, and a literal out of it. */
-static int imc_search_is_closed(const char *criteria)
-{
-    int quoted = 0;
-    for (; *criteria != '\0'; criteria++) {
-        if (*criteria == '"')
-            quoted = !quoted;
-        else if (quoted && *criteria == '\\' && criteria[1] != '\0')
-            criteria++;
-    }
-    return !quoted;
-}
-
-/* The charset is an atom. */
-static int imc_search_check(const imapconnect_session *session, const char *criteria, const char *text,
-                            const char *charset)
-{
-    int code = imc_mailboxes_check_text(criteria);
-    size_t i;
-    if (code == 0 && (*criteria == '\0' || !imc_search_is_closed(criteria) ||
-                      (text != 0 && !imc_commands_is_line(text, strlen(text)))))
-        code = IMAPCONNECT_E_VALUE;
-    if (code != 0 || charset == 0)
-        return code;
-    if (imc_mailboxes_check_text(charset) != 0 || *charset == '\0')
-        return IMAPCONNECT_E_VALUE;
-    for (i = 0; charset[i] != '\0'; i++)
-        if (charset[i] == ' ' || charset[i] == '(' || charset[i] == ')' || charset[i] == '"' || charset[i] == '\\')
-            return IMAPCONNECT_E_VALUE;
-    return session->engine.utf8 && !imc_bytes_same(charset, i, "UTF-8") ? IMAPCONNECT_E_VALUE : 0;
-}
+static const struct imc_command imc_search = {
+    "UID SEARCH %(CHARSET %H %)%Q%( %s%)", "SEARCH", imc_search_take, 0, IMAPCONNECT_E_NO, IMC_LISTS};
 
 IMAPCONNECT_API int imapconnect_search(imapconnect_session *session, const char *criteria, const char *text,
                                        const char *charset, imapconnect_on_uid on_uid, void *user,
                                        imapconnect_list *responses)
 {
-    static const char *const formats[] = {"UID SEARCH %r", "UID SEARCH %r %s", "UID SEARCH CHARSET %r %r",
-                                          "UID SEARCH CHARSET %r %r %s"};
-    int code = imc_session_enter(session, responses), named;
-    const char **texts;
-    if (code == 0)
-        code = on_uid == 0 ? IMAPCONNECT_E_NO_LIST : imc_search_check(session, criteria, text, charset);
-    if (code != 0)
-        return code;
-    named = charset != 0 && !session->engine.utf8; /* with UTF8=ACCEPT it is UTF-8, and must not be named: RFC 6855 */
-    texts = session->engine.writer.text;
-    texts[0] = charset;
-    texts[named] = criteria;
-    texts[named + 1] = text;
-    session->engine.taker.uid = on_uid;
-    session->engine.user = user;
-    return imc_session_command(session, &imc_search, formats[2 * named + (text != 0)], responses);
+    imapconnect_taker taker;
+    taker.uid = on_uid;
+    return imc_session_call(session, &imc_search, responses, taker, user, charset, criteria, text);
 }
 
 #endif /* IMAPCONNECT_NO_SEARCH */
@@ -7709,7 +7728,7 @@ IMAPCONNECT_API int imapconnect_search(imapconnect_session *session, const char 
 #ifndef IMAPCONNECT_NO_APPEND
 
 /* >>append ------------------------------------------------------------------------------------------- *
- * APPEND. The numbers of a call: the flags' bits, if there are any, and the size. */
+ * APPEND. The numbers of a call: the flags' bits, and the size. */
 
 /* Flags into bits, but for those that are the server's to set. */
 static uint32_t imc_append_flags(const imapconnect_flags *flags)
@@ -7718,39 +7737,18 @@ static uint32_t imc_append_flags(const imapconnect_flags *flags)
            (flags->flagged != 0) * 8u | (flags->seen != 0) * 32u;
 }
 
-/* The capabilities are known, so that the literal knows whether it has to wait. */
-static void imc_append_send(imapconnect_engine *engine)
-{
-    static const char *const formats[] = {"APPEND %m %l", "APPEND %m %s %l", "APPEND %m %f %l", "APPEND %m %f %s %l"};
-    uint32_t *number = engine->writer.number;
-    int flagged = number[0] != 0;
-    if (!flagged)
-        number[0] = number[1];
-    imc_engine_run(engine, &imc_engine_text, formats[2 * flagged + (engine->writer.text[1] != 0)]);
-}
-
-static const struct imc_command imc_append = {0, 0, imc_append_send, IMAPCONNECT_E_NO, IMC_ASKS};
+/* The capabilities must be known, so that the literal knows whether it has to wait. */
+static const struct imc_command imc_append = {"APPEND %m %(%f %)%(%d %)%l", 0, 0, 0, IMAPCONNECT_E_NO,
+                                              IMC_STREAMS | IMC_ASKS};
 
 IMAPCONNECT_API int imapconnect_append(imapconnect_session *session, const char *mailbox,
                                        const imapconnect_flags *flags, const char *date, uint32_t size,
                                        imapconnect_source source, void *user, imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    imapconnect_writer *writer;
-    if (code == 0)
-        code = source == 0 ? IMAPCONNECT_E_PARAMETER : imc_mailboxes_check(mailbox);
-    if (code == 0 && date != 0 && (strlen(date) != 26 || imc_mailboxes_check_text(date) != 0))
-        code = IMAPCONNECT_E_VALUE;
-    if (code != 0)
-        return code;
-    writer = &session->engine.writer;
-    writer->text[0] = mailbox;
-    writer->text[1] = date;
-    writer->number[0] = flags != 0 ? imc_append_flags(flags) : 0;
-    writer->number[1] = size;
-    session->engine.taker.source = source;
-    session->engine.user = user;
-    return imc_session_command(session, &imc_append, 0, responses);
+    imapconnect_taker taker;
+    taker.source = source;
+    return imc_session_call(session, &imc_append, responses, taker, user, mailbox,
+                            flags != 0 ? imc_append_flags(flags) : 0u, date, size);
 }
 
 #endif /* IMAPCONNECT_NO_APPEND */
@@ -7824,18 +7822,15 @@ static void imc_idle_next(imapconnect_engine *engine)
         imc_idle_poll(engine, over);
 }
 
-static const struct imc_command imc_idle = {0, imc_idle_take, imc_idle_next, IMAPCONNECT_E_NO, IMC_ASKS};
+static const struct imc_command imc_idle = {
+    "%n", 0, imc_idle_take, imc_idle_next, IMAPCONNECT_E_NO, IMC_TAKES | IMC_ASKS | IMC_CHOOSES};
 
 IMAPCONNECT_API int imapconnect_idle(imapconnect_session *session, uint32_t milliseconds, imapconnect_on_news on_news,
                                      void *user, imapconnect_list *responses)
 {
-    int code = imc_session_enter(session, responses);
-    if (code != 0)
-        return code;
-    session->engine.writer.number[0] = milliseconds;
-    session->engine.taker.news = on_news;
-    session->engine.user = user;
-    return imc_session_command(session, &imc_idle, 0, responses);
+    imapconnect_taker taker;
+    taker.news = on_news;
+    return imc_session_call(session, &imc_idle, responses, taker, user, milliseconds);
 }
 
 IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
@@ -7848,7 +7843,16 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #endif /* IMAPCONNECT_NO_COMMANDS */
 
 /* Nothing of ours is left to get in the way of the file that included this. */
+#undef IMC_ACTS
+#undef IMC_APART
 #undef IMC_ASKS
+#undef IMC_CHOOSES
+#undef IMC_FILLS
+#undef IMC_TAKES
+#undef IMC_LISTS
+#undef IMC_STREAMS
+#undef IMC_MAX_ID
+#undef IMC_MAX_NUMBER
 #undef IMC_CAN_AUTH_CRAM_MD5
 #undef IMC_ENDS
 #undef IMC_EXAMINES
@@ -7858,7 +7862,7 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_CAN_LITERAL_PLUS
 #undef IMC_CAN_MOVE
 #undef IMC_CAN_UIDPLUS
-#undef IMC_FLAGS
+#undef IMC_FLAG_NAMES
 #undef IMC_FLAG_DELETED
 #undef IMC_HAS_BODY
 #undef IMC_HAS_DATE
@@ -7867,6 +7871,8 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_IDLE_RENEW
 #undef IMC_NO_CHARACTER
 #undef IMC_RAW_NAME
+#undef IMC_RULE
+#undef IMC_RULE_BASE
 #undef IMC_UNKNOWN
 #undef IMC_CAN_IMAP4REV1
 #undef IMC_CAN_LENGTHS
@@ -7884,6 +7890,8 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_DER_VERSION
 #undef IMC_HAS_CRAM_MD5
 #undef IMC_MAGIC
+#undef IMC_OID_HASH
+#undef IMC_OID_RSA
 #undef IMC_MAX_LINES
 #undef IMC_MAX_REPLY
 #undef IMC_MD5_BLOCK

@@ -259,7 +259,7 @@ static void a_raw_command_of_a_million_bytes(void **state)
 
         w->engine.on_log = 0;
         set_texts(w, text, 0, 0);
-        send_all(w, "%r", steps[i]);
+        send_all(w, "%R", steps[i]);
         assert_int_equal(w->used, 3 + 1000000 + 2);
         assert_memory_equal(w->sent, "a1 ", 3);
         assert_true(memcmp(w->sent + 3, text, 1000000) == 0);
@@ -282,7 +282,7 @@ static void commands_around_the_size_of_the_buffer(void **state)
 
         text[count] = '\0';
         set_texts(w, text, 0, 0);
-        send_all(w, "%r", 512);
+        send_all(w, "%R", 512);
         text[count] = 'x';
         assert_int_equal(w->used, count + 5);
         assert_memory_equal(w->sent, "a1 ", 3);
@@ -309,7 +309,7 @@ static void strings_around_the_size_of_the_buffer(void **state)
             memset(raw, 'r', count);
             raw[count] = '\0';
             set_texts(w, raw, kind ? "\"\\\"\\" : "\"\x80\"", "s\"\\");
-            send_all(w, "%r %s %p", 512);
+            send_all(w, "%R %s %p", 512);
             at = 3 + count;
             assert_int_equal(w->used - at, strlen(want[kind]));
             assert_memory_equal(w->sent + at, want[kind], w->used - at);
@@ -355,7 +355,7 @@ static void the_log_shows_what_is_no_secret(void **state)
     memset(text, 'x', sizeof text);
     text[sizeof text - 1] = '\0';
     set_texts(w, text, 0, 0);
-    send_all(w, "%r", 3);
+    send_all(w, "%R", 3);
     sprintf(expected, "a1 %s|", text);
     assert_string_equal(w->log, expected);
     free_wire(w);
@@ -450,7 +450,7 @@ static void check_request(const request *r)
         assert_memory_equal(w->sent, "a1 ", 3);
         compare_sent(w, 3, r->sent);
     }
-    sprintf(format, "%%r %s", r->format);
+    sprintf(format, "%%R %s", r->format);
     for (before = 400; before < 530; before++) {
         wire *w = new_wire(4096);
 
@@ -469,7 +469,7 @@ static void numbers_are_decimal(void **state)
         {"%n", {0, 0}, {0, 0, 0}, 0, 0, "0\r\n"},
         {"UID FETCH %n (UID)", {0, 0}, {4294967295u, 0, 0}, 0, 0, "UID FETCH 4294967295 (UID)\r\n"},
         {"FETCH %n:%n X", {0, 0}, {1, 4294967294u, 0}, 0, 0, "FETCH 1:4294967294 X\r\n"},
-        {"X %n %r<%n.%n>", {"BODY[]", 0}, {7, 0, 4096}, 0, 0, "X 7 BODY[]<0.4096>\r\n"}};
+        {"X %n %R<%n.%n>", {"BODY[]", 0}, {7, 0, 4096}, 0, 0, "X 7 BODY[]<0.4096>\r\n"}};
     size_t i;
 
     (void)state;
@@ -481,8 +481,8 @@ static void numbers_are_decimal(void **state)
 static void texts_and_strings(void **state)
 {
     static const request cases[] = {
-        {"%r", {"x\"\\%n{5", 0}, {0}, 0, 0, "x\"\\%n{5\r\n"},
-        {"A%rB", {"", 0}, {0}, 0, 0, "AB\r\n"},
+        {"%R", {"x\"\\%n{5", 0}, {0}, 0, 0, "x\"\\%n{5\r\n"},
+        {"A%RB", {"", 0}, {0}, 0, 0, "AB\r\n"},
         {"%s", {"", 0}, {0}, 0, 0, "\"\"\r\n"},
         {"ID (\"name\" %s \"version\" %s)",
          {"a\"b", "\\"},
@@ -490,7 +490,7 @@ static void texts_and_strings(void **state)
          0,
          0,
          "ID (\"name\" \"a\\\"b\" \"version\" \"\\\\\")\r\n"},
-        {"X CHARSET %r SUBJECT %s",
+        {"X CHARSET %R SUBJECT %s",
          {"UTF-8", "\xc3\xbc"},
          {0},
          0,

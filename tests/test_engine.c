@@ -277,14 +277,13 @@ static const row table[] = {
 static void call(run *r, int command)
 {
     static const struct imc_command *const commands[] = {0, &imc_engine_noop, &imc_engine_text, &imc_engine_logout};
-    static const char *const formats[] = {0, "NOOP", "%r", "LOGOUT"};
 
     if (command == NOTHING)
         return;
     assert_int_equal(r->engine.done, 1);
     imc_engine_call(&r->engine, 0);
     r->engine.writer.text[0] = "STATUS x (UNSEEN)";
-    imc_engine_begin(&r->engine, commands[command], formats[command]);
+    imc_engine_begin(&r->engine, commands[command]);
 }
 
 /* Leads the engine to the state of the row; the last command has not left yet. */
@@ -840,26 +839,27 @@ static void start(run *r, news *n, int what)
     if (what == IDLE) {
         writer->number[0] = r->milliseconds;
         r->engine.taker.news = on_news;
-        imc_engine_begin(&r->engine, &imc_idle, 0);
+        imc_engine_begin(&r->engine, &imc_idle);
     } else if (what == APPEND) {
         writer->number[1] = 1000;
         r->engine.taker.source = source;
-        imc_engine_begin(&r->engine, &imc_append, 0);
+        imc_engine_begin(&r->engine, &imc_append);
     } else if (what == SEARCH) {
-        writer->text[0] = "SUBJECT";
-        writer->text[1] = "\xc3\xbc";
+        writer->text[0] = 0; /* no charset */
+        writer->text[1] = "SUBJECT";
+        writer->text[2] = "\xc3\xbc";
         r->engine.taker.uid = on_uid;
-        imc_engine_begin(&r->engine, &imc_search, "UID SEARCH %r %s");
+        imc_engine_begin(&r->engine, &imc_search);
     } else if (what == SELECT) {
         r->engine.user = 0;
-        imc_engine_begin(&r->engine, &imc_select, "SELECT %m");
+        imc_engine_begin(&r->engine, &imc_select);
     } else if (what == LIST) {
         writer->text[1] = "*";
         r->engine.taker.mailbox = on_mailbox;
-        imc_engine_begin(&r->engine, &imc_list_rows, "LIST %m %m");
+        imc_engine_begin(&r->engine, &imc_list_rows);
     } else {
         writer->number[0] = 7;
-        imc_engine_begin(&r->engine, &imc_move, 0);
+        imc_engine_begin(&r->engine, &imc_move);
     }
 }
 
@@ -1690,9 +1690,9 @@ static void rows_behind_a_long_literal(void **state)
     memset(&n, 0, sizeof n);
     r.engine.user = &n;
     r.engine.taker.uid = on_uid;
-    r.engine.writer.text[0] = "SUBJECT";
-    r.engine.writer.text[1] = text;
-    imc_engine_begin(&r.engine, &imc_search, "UID SEARCH %r %s");
+    r.engine.writer.text[1] = "SUBJECT";
+    r.engine.writer.text[2] = text;
+    imc_engine_begin(&r.engine, &imc_search);
     pump(&r);
     say(&r, "+ go");
     pump(&r);
