@@ -760,13 +760,13 @@ typedef struct imapconnect_session {
     uint8_t running;   /* and at work, so that what is called now is called by a callback */
     uint8_t opened;    /* the transport's close is due */
     uint8_t secured;   /* bytes go through TLS */
+    uint8_t wants;     /* IMAPCONNECT_READABLE, IMAPCONNECT_WRITABLE */
     uint16_t in_at;    /* the next byte of `in` to be read ... */
     uint16_t in_end;   /* ... and where they end */
+    int16_t detail;    /* errno, or wolfSSL's number */
     uint32_t began;    /* when the present step did */
     uint32_t patience; /* ms until the next step() at the latest */
     int socket;
-    int wants;
-    int detail;
     imapconnect_config config;
     imapconnect_server server;
     imapconnect_engine engine;
@@ -5217,7 +5217,7 @@ static int imc_session_fail(imapconnect_session *session, int code)
     imc_log_end(engine);
     imc_engine_fail(engine, code);
     code = engine->error;
-    session->detail = session->tls.detail != 0 ? session->tls.detail : session->sockets.detail;
+    session->detail = (int16_t)(session->tls.detail != 0 ? session->tls.detail : session->sockets.detail);
     imc_session_release(session);
     imc_engine_closed(engine);
     if (engine->command != 0 && (engine->command->traits & IMC_ENDS) != 0)
