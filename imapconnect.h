@@ -295,7 +295,7 @@ extern "C" {
     X(IMAPCONNECT_E_READ_ONLY, -1425, 0, "the mailbox is open to read only")                                     \
     X(IMAPCONNECT_E_PIN, -1426, 1, "the server's public key is none of those that are pinned")                   \
     X(IMAPCONNECT_E_OWN_CERTIFICATE, -1427, 1, "our own certificate or its key cannot be used")                  \
-    X(IMAPCONNECT_E_TICKET, -1428, 1, "the session ticket is damaged, or for another server or configuration")
+    X(IMAPCONNECT_E_TICKET, -1428, 1, "the session ticket cannot be used, or is for something else: connect without")
 
 enum imapconnect_code {
 #define IMAPCONNECT_CODE_VALUE(name, number, fatal, text) name = number,
@@ -532,7 +532,8 @@ typedef struct imapconnect_tls_options {
     /* A certificate of ours and its key, for a server that asks for one (RFC 8446 section 4.3.2). From buffers, in flash
        say, or from files; not encrypted. PEM: the certificate first, then those that lead to the CA that the server
        knows. RSA from 2048 bits, ECDSA from P-256. With TLS 1.2 everyone on the way can read the certificate. What
-       cannot be loaded, or does not belong together, is IMAPCONNECT_E_OWN_CERTIFICATE before anything is sent. */
+       cannot be loaded is IMAPCONNECT_E_OWN_CERTIFICATE before anything is sent; so is the RSA key of another one. An EC
+       key of another one goes unnoticed in wolfSSL 5.5, and the server refuses it. */
     const void *cert_data;
     size_t cert_size;
     const void *key_data;
@@ -550,14 +551,14 @@ typedef struct imapconnect_tls_options {
     const uint8_t *pins;
     size_t pin_count;
 
-    /* 1: asks the server for a ticket, to be had from imapconnect_ticket(). With TLS 1.2 the server can decrypt what was
-       said, also later, for as long as it keeps the key of its tickets (RFC 5077 section 5.8): leave it 0 without need. */
+    /* 1: imapconnect_ticket() will give a ticket. 0 and no ticket: nothing is ever resumed. */
     int resume;
     /* What imapconnect_ticket() gave, to resume that session; 0 for none. It is taken back for the same host, port,
-       `secure`, `verify`, pins, own certificate and CAs (cert_data and ca_data, or the paths) by the same build of
-       wolfSSL alone; anything else, and one that has changed by a bit, is IMAPCONNECT_E_TICKET before anything is sent:
-       forget it, and connect without. For a day after the last full handshake, and never on the last day of a
-       certificate or later; then, and where the server does not want it, the handshake is a full one and verifies all. */
+       `secure`, `verify`, pins, own certificate and CAs (cert_data and ca_data, or else the paths) by the same build of
+       wolfSSL alone; anything else, and one that has changed by a bit, is IMAPCONNECT_E_TICKET before anything is sent.
+       It is used for a day after the last full handshake, and not on the last day of a certificate or later; then, and
+       where the server does not want it, the handshake is a full one and verifies all. Should that fail because of the
+       ticket, it is IMAPCONNECT_E_TICKET, too: forget it, and connect without. */
     const void *ticket;
     size_t ticket_size;
 } imapconnect_tls_options;
@@ -1185,9 +1186,9 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
             that config.tls->ticket points to
    size     of the buffer
 
-   Returns the size of the ticket; 0 when there is none: config.tls->resume was not set, the server has sent none yet (one
-   that was used with TLS 1.2 may be used again, one of TLS 1.3 better not, RFC 8446 appendix C.4), or this wolfSSL cannot
-   (it needs HAVE_SESSION_TICKET, HAVE_EXT_CACHE and its session cache).
+   Returns the size of the ticket; 0 when there is none: config.tls->resume was not set, the server has sent none (yet),
+   or this wolfSSL cannot (it needs HAVE_SESSION_TICKET, HAVE_EXT_CACHE and its session cache). Use each once, unless
+   there is no newer one: RFC 8446 appendix C.4.
 
    It is as secret as the password: it holds the key of the session, and who can write it can pretend to be the server.
    Throw it away with the key of your certificate, or when you no longer trust a CA. */
@@ -5167,13 +5168,16 @@ static int imc_tls_set_own(WOLFSSL *ssl, const imapconnect_tls_options *options)
 /* -- config.tls: tickets --
 
    A ticket is the session as wolfSSL writes it, in an envelope: format, last day, what it is bound to, the session, and
-   SHA-256 of all that. wolfSSL 5.5 copies what its lengths say, so that a changed byte must not get so far. */
+   SHA-256 of all that. wolfSSL 5.5 copies what its lengths say, so that a changed byte must not get so far. With TLS 1.2
+   sessions are resumed by their number (RFC 5246 section 7.3) and not by tickets of the server's (RFC 5077): those give
+   away what was said to whoever gets the server's key for them, and wolfSSL fails when the server does not take one. */
 
 #ifdef IMC_HAS_TICKETS
 
 #define IMC_TICKET_FORMAT  1
 #define IMC_TICKET_BINDING 16                       /* bytes of a SHA-256 */
 #define IMC_TICKET_HEAD    (3 + IMC_TICKET_BINDING) /* format, last day */
+#define IMC_TICKET_SECONDS 86400u                   /* of a session of TLS 1.2; with 1.3 the server says */
 #define IMC_TICKET_OFFERED 1                        /* bits of tls->ticket: the server may take it ... */
 #define IMC_TICKET_CAME    2                        /* ... and it has sent a new one */
 
@@ -5295,15 +5299,21 @@ static int imc_tls_offer(imapconnect_tls *tls, const byte *ticket, size_t size)
     return 0;
 }
 
+static int imc_tls_wants_ticket(const imapconnect_tls *tls)
+{
+    const imapconnect_tls_options *options = tls->config->tls;
+    return options != 0 && (options->resume || options->ticket != 0);
+}
+
 static int imc_tls_set_ticket(imapconnect_tls *tls)
 {
     const imapconnect_tls_options *options = tls->config->tls;
     const byte *ticket = (const byte *)options->ticket;
     uint8_t binding[IMC_TICKET_BINDING];
-    if (!options->resume && ticket == 0)
+    if (!imc_tls_wants_ticket(tls))
         return 0;
-    if (wolfSSL_UseSessionTicket(tls->ssl) != WOLFSSL_SUCCESS ||
-        wolfSSL_set_SessionTicket_cb(tls->ssl, imc_tls_on_ticket, tls) != WOLFSSL_SUCCESS)
+    if (wolfSSL_set_SessionTicket_cb(tls->ssl, imc_tls_on_ticket, tls) != WOLFSSL_SUCCESS ||
+        wolfSSL_set_timeout(tls->ssl, IMC_TICKET_SECONDS) != WOLFSSL_SUCCESS)
         return IMAPCONNECT_E_TLS;
     if (ticket == 0)
         return 0;
@@ -5320,19 +5330,44 @@ static int imc_tls_is_resumed(const imapconnect_tls *tls)
     return (tls->ticket & IMC_TICKET_OFFERED) != 0 && wolfSSL_session_reused(tls->ssl);
 }
 
+/* A handshake that fails before there is a certificate, for no reason that can be told: wolfSSL cannot go from a session
+   of one version to the other, say. */
+static int imc_tls_without_ticket(const imapconnect_tls *tls, int code)
+{
+    int perhaps = (tls->ticket & IMC_TICKET_OFFERED) != 0 && !tls->leaf_seen;
+    return perhaps && (code == IMAPCONNECT_E_TLS || tls->detail == VERSION_ERROR) ? IMAPCONNECT_E_TICKET : code;
+}
+
 /* What a ticket of this session will be bound to, while the server's text is there. */
 static int imc_tls_keep_binding(const imapconnect_tls *tls)
 {
-    const imapconnect_tls_options *options = tls->config->tls;
-    if (options == 0 || (!options->resume && options->ticket == 0))
-        return 0;
-    return imc_tls_bind(tls, tls->server->address) == 0 ? 0 : IMAPCONNECT_E_TLS;
+    return imc_tls_wants_ticket(tls) && imc_tls_bind(tls, tls->server->address) != 0 ? IMAPCONNECT_E_TLS : 0;
 }
 
+#ifdef OPENSSL_EXTRA
+
+static int imc_tls_is_numbered(const WOLFSSL_SESSION *session)
+{
+    return wolfSSL_SESSION_is_resumable(session);
+}
+
+#else
+
+static int imc_tls_is_numbered(const WOLFSSL_SESSION *session)
+{
+    (void)session;
+    return 1; /* one without a number is offered in vain */
+}
+
+#endif
+
+/* A session of TLS 1.3 has a new secret, which does not fit to an old ticket. */
 static size_t imc_tls_ticket(const imapconnect_tls *tls, const uint8_t *binding, unsigned char *out, size_t size)
 {
-    WOLFSSL_SESSION *session = (tls->ticket & IMC_TICKET_CAME) != 0 ? wolfSSL_get1_session(tls->ssl) : 0;
-    int count = session != 0 ? wolfSSL_i2d_SSL_SESSION(session, 0) : 0;
+    int came =
+        imc_tls_wants_ticket(tls) && ((tls->ticket & IMC_TICKET_CAME) != 0 || wolfSSL_version(tls->ssl) == 0x0303);
+    WOLFSSL_SESSION *session = came ? wolfSSL_get1_session(tls->ssl) : 0;
+    int count = session != 0 && imc_tls_is_numbered(session) ? wolfSSL_i2d_SSL_SESSION(session, 0) : 0;
     size_t sealed = IMC_TICKET_HEAD + (size_t)count;
     if (count > 0 && out != 0 && size >= sealed + WC_SHA256_DIGEST_SIZE) {
         byte *next = out + IMC_TICKET_HEAD;
@@ -5360,6 +5395,12 @@ static int imc_tls_is_resumed(const imapconnect_tls *tls)
 {
     (void)tls;
     return 0;
+}
+
+static int imc_tls_without_ticket(const imapconnect_tls *tls, int code)
+{
+    (void)tls;
+    return code;
 }
 
 static int imc_tls_keep_binding(const imapconnect_tls *tls)
@@ -5398,6 +5439,12 @@ static int imc_tls_is_resumed(const imapconnect_tls *tls)
 {
     (void)tls;
     return 0;
+}
+
+static int imc_tls_without_ticket(const imapconnect_tls *tls, int code)
+{
+    (void)tls;
+    return code;
 }
 
 static int imc_tls_keep_binding(const imapconnect_tls *tls)
@@ -5447,7 +5494,7 @@ static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *
     imc_tls_begin(tls);
     returned = wolfSSL_connect(tls->ssl);
     if (returned != WOLFSSL_SUCCESS)
-        return imc_tls_code(tls, returned);
+        return imc_tls_without_ticket(tls, imc_tls_code(tls, returned));
     tls->silence = 0;
     returned = imc_tls_agreed(tls);
     if (returned == 0)

@@ -1006,6 +1006,41 @@ static void a_changed_ticket_is_none(void **state)
     assert_int_equal(imc_tls_is_ours(ticket, sizeof ticket, binding), 0);
 }
 
+/* One that is ours is used on its last day and on the day before; what wolfSSL cannot read in it is refused. */
+static void days_on_which_a_ticket_is_used(void **state)
+{
+    static const struct {
+        int day, code;
+    } cases[] = {{-2, 0}, {-1, 0}, {0, IMAPCONNECT_E_TICKET}, {1, IMAPCONNECT_E_TICKET}, {2, 0}, {3, 0}};
+    byte ticket[IMC_TICKET_HEAD + 8 + WC_SHA256_DIGEST_SIZE];
+    imapconnect_tls_options options;
+    imapconnect_config config;
+    imapconnect_server server;
+    imapconnect_tls tls;
+    size_t i, sealed = sizeof ticket - WC_SHA256_DIGEST_SIZE;
+
+    (void)state;
+    memset(&options, 0, sizeof options);
+    imapconnect_config_init(&config);
+    config.tls = &options;
+    parse_server(&server, "imap.example.org");
+    bind_this("imap.example.org", IMAPCONNECT_TLS, 0, &config, ticket + 3);
+    memset(ticket + IMC_TICKET_HEAD, 0xff, 8);
+    options.ticket = ticket;
+    options.ticket_size = sizeof ticket;
+    for (i = 0; i < COUNT(cases); i++) {
+        int day = imc_tls_today() + cases[i].day;
+
+        ticket[0] = IMC_TICKET_FORMAT;
+        ticket[1] = (byte)(day >> 8);
+        ticket[2] = (byte)day;
+        assert_int_equal(wc_Sha256Hash(ticket, (word32)sealed, ticket + sealed), 0);
+        assert_int_equal(imc_tls_prepare(&tls, &config, &server, IMAPCONNECT_TLS, 0), cases[i].code);
+        assert_int_equal(tls.ticket, 0); /* not offered */
+        imc_tls_free(&tls);
+    }
+}
+
 /* What is wrong with config.tls is told before anything is sent. */
 static void options_are_looked_at_first(void **state)
 {
@@ -1234,6 +1269,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_does_not_change_the_binding),
     cmocka_unit_test(what_changes_the_binding),
     cmocka_unit_test(a_changed_ticket_is_none),
+    cmocka_unit_test(days_on_which_a_ticket_is_used),
     cmocka_unit_test(options_are_looked_at_first),
     cmocka_unit_test(suites_are_aead_with_ephemeral_keys),
     cmocka_unit_test(what_comes_from_below),
