@@ -7480,6 +7480,12 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_SLICE
 #undef IMC_STATUS_WORDS
 #undef IMC_STEP_WORKS
+#undef IMC_TICKET_BINDING
+#undef IMC_TICKET_CAME
+#undef IMC_TICKET_FORMAT
+#undef IMC_TICKET_HEAD
+#undef IMC_TICKET_OFFERED
+#undef IMC_TICKET_SECONDS
 #undef IMC_TIMEOUT
 #undef IMC_TLS_MAX_SILENT
 #undef IMC_TLS_MIN_ECC
