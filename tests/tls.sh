@@ -59,7 +59,7 @@ compile() {
 # probe ARGUMENTS: runs the client and takes its report apart.
 probe() {
     number='' code='' phase='' encrypted='' mechanism='' skipped='' opens='' closes='' plain='' hello='' after=''
-    secret='' sni='' versions='' suites='' verdict='' elapsed='' open='' last='' ctx='' alpn='' written=''
+    secret='' sni='' versions='' suites='' verdict='' elapsed='' open='' last='' ctx='' alpn='' written='' resumed=''
     timeout 20 "$bin/tls_probe" "$@" >"$work/probe.out" 2>"$work/probe.err"
     status=$?
     while read -r key a b c d e f g; do
@@ -69,6 +69,7 @@ probe() {
         TIME) elapsed=$a ;;
         CHECKS) verdict="$a${b:+ $b}${c:+ $c}${d:+ $d}${e:+ $e}${f:+ $f}${g:+ $g}" ;;
         CTX) ctx=$a ;;
+        TICKET) resumed=$b ;;
         WIRE)
             for pair in $a $b $c $d $e $f $g; do
                 case $pair in
@@ -1058,6 +1059,7 @@ shows() {
     label=$1 wanted=$2 subject=$3
     shift 3
     for version in tls1_2 tls1_3; do
+        # shellcheck disable=SC2086
         cert_server "$preauth" good "-$version" $ask "$certs/ca.pem" -verify_return_error
         # shellcheck disable=SC2086
         probe $trust "$@" -t 2000 -r "$port" localhost
@@ -1065,7 +1067,7 @@ shows() {
         sound
         [ "$wanted" != 0 ] || [ "$number" = 0 ] || why="${why:-$number $code in $phase}"
         [ "$wanted" = 0 ] || [ "$number" != 0 ] || why="${why:-the server has let us in}"
-        [ "$(seen_of_us)" = "$subject" ] || why="${why:-the server has seen '$(seen_of_us)'}"
+        [ "$(seen_of_us)" = "$subject" ] || why="${why:-the server has seen $(seen_of_us)}"
         check "our certificate, $label, $version" "$why"
     done
 }
@@ -1201,7 +1203,7 @@ tickets_used() {
         ours="-e $certs/clientonly.pem -a $certs/clientonly.key"
         twice 'with our certificate' 1 "-R $ours" "-i $work/ticket $ours"
         # On the last day of a certificate it is not used.
-        serves=good-lasthour
+        serves='good-lasthour'
         ends=$(date -u -d "$(openssl x509 -in "$certs/good-lasthour.pem" -noout -enddate | cut -d = -f 2)" +%j)
         wanted=1
         [ "$ends" != "$(date -u +%j)" ] || wanted=0
@@ -1316,7 +1318,34 @@ tickets_not_taken() {
     done
 }
 
+# A real server, in each mode: a login process of its own for each connection forgets, one for all remembers.
+tickets_dovecot() {
+    for kind in normal one-login; do
+        CERTS=$certs sh tests/dovecot.sh start "$work/$kind" $kind >"$work/dovecot.log" 2>&1 || {
+            not_ok "ticket, Dovecot, $kind: starts" 'it does not' "$work/dovecot.log"
+            continue
+        }
+        # shellcheck disable=SC1090,SC1091
+        . "$work/$kind/env"
+        for mode in 1 2; do
+            at=$IMAPS_PORT used=''
+            [ $mode = 1 ] || at=$IMAP_PORT
+            for visit in 1 2 3; do
+                # shellcheck disable=SC2086
+                probe -s $mode -C "$CADIR" -U "$USER" -W "$PASSWORD" -R $used -O "$work/ticket" -c NOOP -q \
+                    "localhost:$at"
+                used="-i $work/ticket" wanted=0
+                [ $kind = normal ] || [ $visit = 1 ] || wanted=1
+                accepted "ticket, Dovecot, $kind, secure $mode, visit $visit"
+                expect "ticket, Dovecot, $kind, secure $mode, visit $visit: resumed" "$resumed" $wanted
+            done
+        done
+        sh tests/dovecot.sh stop "$work/$kind"
+    done
+}
+
 tickets() {
+    tickets_dovecot
     tickets_used
     tickets_elsewhere
     tickets_not_taken

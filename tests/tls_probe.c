@@ -6,6 +6,7 @@
        -C PATH     CA folder or file   -P, -D FILE CA buffer, PEM or DER
        -X FILE     a shared WOLFSSL_CTX with the CAs of FILE, -w HOW  spoiled: none callback weak psk
        -r PORT     connect to 127.0.0.1:PORT, whatever SERVER says; -6 to [::1]:PORT
+       -U, -W TEXT user name and password in place of the secrets that are looked for
        -o          the default transport, nothing is recorded
        -b          a byte at a time, and every other call would block
        -t MS       time limit          -B BYTES    max_reply      -n  non-blocking
@@ -21,7 +22,7 @@
        RESULT number name detail phase encrypted mechanism skipped
        COMMAND number name phase open                              for each -c
        WIRE opens closes plain hello after secret sni versions suites
-       TICKET size                                          for -O, before the end
+       TICKET size resumed                                  for -O, before the end
        CHECKS what the library must never do, "CHECKS clean" when it did not
        TIME milliseconds
 
@@ -78,6 +79,8 @@ struct probe {
     imapconnect_tls_options tls;
     uint8_t pins[4 * IMAPCONNECT_PIN_SIZE];
     const char *ticket; /* the file for it */
+    const char *user;
+    const char *password;
     imapconnect_session session;
     struct wire wire;
     struct text log;
@@ -420,7 +423,8 @@ static void keep_ticket(struct probe *probe)
         fwrite(bytes, 1, size, file) != size)
         exit(3);
     fclose(file);
-    printf("TICKET %lu\n", (unsigned long)size);
+    printf("TICKET %lu %d\n", (unsigned long)size,
+           probe->session.tls.ssl ? wolfSSL_session_reused(probe->session.tls.ssl) : 0);
 }
 
 static int probe_once(struct probe *probe, const char *server)
@@ -434,8 +438,8 @@ static int probe_once(struct probe *probe, const char *server)
     int result;
     int last;
     imapconnect_list_init(&list, text, sizeof text);
-    result =
-        whole(probe, imapconnect(session, server, USER, PASSWORD, keep_log, &list, probe->secure, probe->verify));
+    result = whole(probe, imapconnect(session, server, probe->user, probe->password, keep_log, &list, probe->secure,
+                                      probe->verify));
     printf("TIME %ld\n", now() - start);
     printf("RESULT %d %s %d %s %d %s %u\n", result > 0 ? 0 : result, or_dash(imapconnect_code_name(result)),
            imapconnect_detail(session), imapconnect_phase(session), imapconnect_is_encrypted(session),
@@ -616,6 +620,12 @@ static void option(struct probe *probe, int c, char *value, const char **ca, con
     case 'r':
         probe->wire.port = (uint16_t)atoi(value);
         break;
+    case 'U':
+        probe->user = value;
+        break;
+    case 'W':
+        probe->password = value;
+        break;
     case '6':
         probe->wire.family = AF_INET6;
         break;
@@ -669,8 +679,10 @@ int main(int argc, char **argv)
     probe.wire.family = AF_INET;
     probe.wire.fd = -1;
     probe.own = 1;
+    probe.user = USER;
+    probe.password = PASSWORD;
     probe.config.timeout = 5000;
-    while ((c = getopt(argc, argv, "s:kC:P:D:X:w:r:6obt:B:nc:qT:ve:a:E:A:dp:Ri:O:")) != -1)
+    while ((c = getopt(argc, argv, "s:kC:P:D:X:w:r:6obt:B:nc:qT:ve:a:E:A:dp:Ri:O:U:W:")) != -1)
         if (!tls_option(&probe, c, optarg))
             option(&probe, c, optarg, &ca, &how);
     if (optind + 1 != argc)
