@@ -68,6 +68,7 @@
       IMAPCONNECT_WRITE_SIZE      * the write buffer in the session, 512 bytes; a name in a row of LIST must fit
       IMAPCONNECT_LOG_SIZE        * the log line in the session, 64 bytes
       IMAPCONNECT_NO_TLS            no wolfSSL at all: `secure` must be 0, and there is no CRAM-MD5 either
+      IMAPCONNECT_NO_TLS_OPTIONS  * no config.tls: no certificate of ours, no pins, no session tickets
       IMAPCONNECT_NO_SOCKETS        no sockets and no clock: set config.transport and config.clock
       IMAPCONNECT_NO_STRINGS        codes without texts and names
       IMAPCONNECT_NO_COMMANDS     * only connect, disconnect, noop and command: leaves out all of the next five, too
@@ -91,6 +92,11 @@
    Logging in. The documented order is CRAM-MD5, then LOGIN. Most of today's providers want something else: set
    config.auth to IMAPCONNECT_AUTH_STRONGEST, or to the mechanisms that you want. With OAUTHBEARER and XOAUTH2 the
    password is the access token. After an error imapconnect_reason() says what the server gave as its reason.
+
+   config.tls adds three things to TLS. A certificate and key of yours, from file or flash, for servers that want to
+   know who you are. Pins: the server's public key must be one of those that you name; with `verify` the rest holds,
+   too, and without it the pin alone decides. Tickets: the next handshake with the same server is a short one, without
+   certificates. Nothing is resumed unless you ask for it, see imapconnect_tls_options.
 
    Commands. Each has a function, from imapconnect_select_mailbox() to imapconnect_idle(), which takes and gives
    numbers, names and rows; imapconnect_command() sends anything else. Rows come one by one and messages piece by
@@ -117,7 +123,7 @@
 
    Limits. User name and password 255 bytes each, a token 16 KB, host 253; before the login 128 KB and 1,024 lines a reply; the
    name of a mailbox in a row of LIST some 380 bytes.
-   No session resumption, no proxy, no Winsock yet. IMAP4rev1 only. */
+   No proxy, no Winsock yet. IMAP4rev1 only. */
 
 /* ---- Part II: declarations ------------------------------------------------------------------------- */
 
@@ -298,6 +304,10 @@ extern "C" {
     X(IMAPCONNECT_E_LAYOUT, -1423, 0, "this file and the implementation were compiled with other limits")        \
     X(IMAPCONNECT_E_NO_MESSAGE, -1424, 0, "there is no message with this UID")                                   \
     X(IMAPCONNECT_E_READ_ONLY, -1425, 0, "the mailbox is open to read only")                                     \
+    X(IMAPCONNECT_E_PIN, -1426, 1, "the server's public key is none of those that are pinned")                   \
+    X(IMAPCONNECT_E_OWN_CERTIFICATE, -1427, 1, "our own certificate or its key cannot be used")                  \
+    X(IMAPCONNECT_E_TICKET, -1428, 1,                                                                            \
+      "the session ticket cannot be used, or is for something else: connect without")                            \
     X(IMAPCONNECT_E_AUTHENTICATE, -1430, 1, "the server did not answer AUTHENTICATE as it should")               \
     X(IMAPCONNECT_E_NO_MECHANISM, -1431, 1, "the server offers none of the mechanisms in config.auth")           \
     X(IMAPCONNECT_E_SCRAM, -1432, 1, "the server does not know the password, or somebody is tampering")          \
@@ -520,7 +530,7 @@ typedef struct imapconnect_mailboxes {
 
 /* ---- the configuration ---- */
 
-#define IMAPCONNECT_PEM 1 /* config.ca_format; the numbers are wolfSSL's */
+#define IMAPCONNECT_PEM 1 /* config.ca_format, and that of config.tls; the numbers are wolfSSL's */
 #define IMAPCONNECT_DER 2
 
 /* config.auth: 0, or the mechanisms that may be tried, as a sum. Of those that the server offers, the first in this
@@ -543,6 +553,50 @@ typedef struct imapconnect_mailboxes {
 struct WOLFSSL_CTX; /* wolfSSL's, of which this part needs the names alone */
 struct WOLFSSL;
 struct addrinfo;
+
+#ifndef IMAPCONNECT_NO_TLS_OPTIONS
+
+#define IMAPCONNECT_PIN_SIZE 32 /* bytes of a pin */
+
+/* config.tls: what few programs need of TLS. Set all to zero first (= {0}), then what you need; this and what it points
+   to must outlive the session, and not change while it connects. Any number of sessions may share it, as long as it
+   holds no ticket. It has no effect with IMAPCONNECT_INSECURE. */
+typedef struct imapconnect_tls_options {
+    /* A certificate of ours and its key, for a server that asks for one (RFC 8446 section 4.3.2). From buffers, in flash
+       say, or from files; not encrypted. PEM: the certificate first, then those that lead to the CA that the server
+       knows. RSA from 2048 bits, ECDSA from P-256. With TLS 1.2 everyone on the way can read the certificate. What
+       cannot be loaded is IMAPCONNECT_E_OWN_CERTIFICATE before anything is sent; so is the RSA key of another one. An EC
+       key of another one goes unnoticed in wolfSSL 5.5, and the server refuses it. */
+    const void *cert_data;
+    size_t cert_size;
+    const void *key_data;
+    size_t key_size;
+    const char *cert_path; /* where cert_data is 0 */
+    const char *key_path;
+    int format; /* of all four: IMAPCONNECT_DER; IMAPCONNECT_PEM or 0 */
+
+    /* Pins, of IMAPCONNECT_PIN_SIZE bytes each, one behind the other: SHA-256 of the public key in the server's own
+       certificate, of its SubjectPublicKeyInfo in DER, as in RFC 7469 section 2.4. One of them must fit, or the handshake
+       ends with IMAPCONNECT_E_PIN. Name the next key beside the present one, and it can be rolled. With
+       IMAPCONNECT_VERIFY both must hold, the certificate and the pin. With IMAPCONNECT_NO_VERIFY the pin alone decides:
+       the certificate may be self-signed, expired and for another name, and no CA is needed. To get one:
+       openssl x509 -pubkey -noout | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary */
+    const uint8_t *pins;
+    size_t pin_count;
+
+    /* 1: imapconnect_ticket() will give a ticket. 0 and no ticket: nothing is ever resumed. */
+    int resume;
+    /* What imapconnect_ticket() gave, to resume that session; 0 for none. It is taken back for the same host, port,
+       `secure`, `verify`, pins, own certificate and CAs (cert_data and ca_data, or else the paths) by the same build of
+       wolfSSL alone; anything else, and one that has changed by a bit, is IMAPCONNECT_E_TICKET before anything is sent.
+       It is used for a day after the last full handshake, and not on the last day of a certificate or later; then, and
+       where the server does not want it, the handshake is a full one and verifies all. Should that fail because of the
+       ticket, it is IMAPCONNECT_E_TICKET, too: forget it, and connect without. */
+    const void *ticket;
+    size_t ticket_size;
+} imapconnect_tls_options;
+
+#endif
 
 /* Zero is a default that works for every member. imapconnect_init() copies the structure, not what its
    pointers point to: that must outlive the session. */
@@ -596,6 +650,10 @@ typedef struct imapconnect_config {
     uint32_t idle_renew;
     /* Milliseconds between two NOOPs where the server has no IDLE; 0: 60,000. */
     uint32_t idle_poll;
+#ifndef IMAPCONNECT_NO_TLS_OPTIONS
+    /* A certificate of ours, pins, tickets; 0 for none of them. */
+    const imapconnect_tls_options *tls;
+#endif
 } imapconnect_config;
 
 /* Sets every member to zero, which is a default that works. */
@@ -787,7 +845,7 @@ typedef struct imapconnect_server { /* room >>names: the server's text, taken ap
     uint8_t length;
     uint8_t address_length; /* 4 or 16 for a numeric address, 0 for a name */
     uint16_t port;
-    uint8_t address[16];
+    uint8_t address[16]; /* after the handshake: what a ticket is bound to */
 } imapconnect_server;
 
 typedef struct imapconnect_sockets { /* room >>sockets */
@@ -813,13 +871,21 @@ typedef struct imapconnect_tls { /* room >>wolfssl */
     struct WOLFSSL_CTX *context;
     struct WOLFSSL *ssl;
     const imapconnect_transport *lower;
-    const imapconnect_server *server;
-    uint32_t silence; /* raw bytes since the last byte of data */
-    int detail;
+    imapconnect_server *server;
+#ifndef IMAPCONNECT_NO_TLS_OPTIONS
+    const struct imapconnect_config *config;
+#endif
+    uint32_t silence;    /* raw bytes since the last byte of data */
+    int16_t detail;      /* wolfSSL's number */
     int16_t lower_code;  /* of the transport below */
     int16_t refused;     /* why the verify callback said no */
     int16_t chain_error; /* wolfSSL's first error of the chain, which a later one may hide */
     uint16_t skipped;
+#ifndef IMAPCONNECT_NO_TLS_OPTIONS
+    uint8_t secure;
+    uint8_t ticket; /* IMC_TICKET_...: what has become of tickets */
+    uint16_t until; /* the last day on which a ticket may be used, since 1970 */
+#endif
 } imapconnect_tls;
 
 typedef struct imapconnect_session {
@@ -830,13 +896,13 @@ typedef struct imapconnect_session {
     uint8_t running;   /* and at work, so that what is called now is called by a callback */
     uint8_t opened;    /* the transport's close is due */
     uint8_t secured;   /* bytes go through TLS */
+    uint8_t wants;     /* IMAPCONNECT_READABLE, IMAPCONNECT_WRITABLE */
     uint16_t in_at;    /* the next byte of `in` to be read ... */
     uint16_t in_end;   /* ... and where they end */
+    int16_t detail;    /* errno, or wolfSSL's number */
     uint32_t began;    /* when the present step did */
     uint32_t patience; /* ms until the next step() at the latest */
     int socket;
-    int wants;
-    int detail;
     imapconnect_config config;
     imapconnect_server server;
     imapconnect_sockets sockets;
@@ -1214,6 +1280,25 @@ IMAPCONNECT_API int imapconnect_detail(const imapconnect_session *session);
 /* Files in the folder of CA certificates that held none and were left out. */
 IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *session);
 
+#ifndef IMAPCONNECT_NO_TLS_OPTIONS
+
+/* The newest ticket that the server has sent on this open session, to be kept and given to config.tls for the next one:
+   some hundred bytes. Ask before you disconnect: with TLS 1.3 it comes after the handshake, with the first answers.
+
+   buffer   takes it when it is large enough, otherwise it stays as it is; 0 only asks for the size. It may be the one
+            that config.tls->ticket points to
+   size     of the buffer
+
+   Returns the size of the ticket; 0 when there is none: config.tls->resume was not set, the server has sent none (yet),
+   or this wolfSSL cannot (it needs HAVE_SESSION_TICKET, HAVE_EXT_CACHE and its session cache). Use each once, unless
+   there is no newer one: RFC 8446 appendix C.4.
+
+   It is as secret as the password: it holds the key of the session, and who can write it can pretend to be the server.
+   Throw it away with the key of your certificate, or when you no longer trust a CA. */
+IMAPCONNECT_API size_t imapconnect_ticket(const imapconnect_session *session, void *buffer, size_t size);
+
+#endif
+
 #ifdef __cplusplus
 }
 #endif
@@ -1263,6 +1348,13 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #include <wolfssl/ssl.h>
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
+#ifndef IMAPCONNECT_NO_TLS_OPTIONS
+#include <wolfssl/wolfcrypt/hash.h>
+#include <wolfssl/wolfcrypt/sha256.h>
+#if defined(HAVE_SESSION_TICKET) && defined(HAVE_EXT_CACHE) && !defined(NO_SESSION_CACHE)
+#define IMC_HAS_TICKETS
+#endif
+#endif
 #ifndef WOLFSSL_ALWAYS_VERIFY_CB
 #error "imapconnect.h: build wolfSSL with WOLFSSL_ALWAYS_VERIFY_CB, or no certificate can be checked."
 #endif
@@ -1578,10 +1670,8 @@ enum imc_hash_kind { IMC_NO_HASH, IMC_MD5, IMC_SHA_1, IMC_SHA_256 };
 #endif
 
 #ifdef __GNUC__
-#define IMC_APART __attribute__((noinline))
-#define IMC_BARE  __attribute__((noinline, no_sanitize_address)) /* which would put gaps round an array */
+#define IMC_BARE __attribute__((noinline, no_sanitize_address)) /* which would put gaps round an array */
 #else
-#define IMC_APART
 #define IMC_BARE
 #endif
 
@@ -5444,6 +5534,8 @@ static void imc_sockets_default(imapconnect_session *session)
 
 #define IMC_DER_OCTETS    0x04
 #define IMC_DER_OID       0x06
+#define IMC_DER_UTC_TIME  0x17
+#define IMC_DER_TIME      0x18 /* GeneralizedTime */
 #define IMC_DER_SEQUENCE  0x30
 #define IMC_DER_VERSION   0xa0 /* [0] of a certificate, and of the parameters of RSASSA-PSS */
 #define IMC_DER_EXTENSION 0xa3 /* [3] of a certificate */
@@ -5493,16 +5585,19 @@ static int imc_der_is(const imc_slice *value, const char *bytes, size_t count)
     return value->count == count && memcmp(value->bytes, bytes, count) == 0;
 }
 
-typedef struct imc_certificate {
-    imc_slice algorithm; /* the signature's AlgorithmIdentifier, what is inside */
+typedef struct imc_certificate { /* of each element, what is inside */
+    imc_slice algorithm;         /* the signature's AlgorithmIdentifier */
+    imc_slice validity;
+    imc_slice subject;
+    imc_slice key; /* SubjectPublicKeyInfo; the element itself begins where the subject ends */
     imc_slice extensions;
 } imc_certificate;
 
 /* Certificate and TBSCertificate, RFC 5280 section 4.1; the fields in their order, the optional ones skipped. */
 static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_certificate *certificate)
 {
-    imc_slice rest, body, skipped;
-    int field;
+    imc_slice rest, body, skipped, field[6];
+    size_t i;
     rest.bytes = bytes;
     rest.count = count;
     if (!imc_der_take(&rest, IMC_DER_SEQUENCE, &body))
@@ -5512,12 +5607,14 @@ static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_cer
         !imc_der_take(&rest, IMC_DER_SEQUENCE, &certificate->algorithm))
         return 0;
     (void)imc_der_take(&body, IMC_DER_VERSION, &skipped);
-    for (field = 0; field < 6;
-         field++) { /* serialNumber; signature, issuer, validity, subject, subjectPublicKeyInfo */
-        int tag = imc_der_next(&body, &skipped);
-        if (tag == 0 || (field > 0 && tag != IMC_DER_SEQUENCE))
+    for (i = 0; i < 6; i++) { /* serialNumber; signature, issuer, validity, subject, subjectPublicKeyInfo */
+        int tag = imc_der_next(&body, &field[i]);
+        if (tag == 0 || (i > 0 && tag != IMC_DER_SEQUENCE))
             return 0;
     }
+    certificate->validity = field[3];
+    certificate->subject = field[4];
+    certificate->key = field[5];
     certificate->extensions.count = 0;
     while (body.count > 0) {
         int tag = imc_der_next(&body, &skipped);
@@ -5644,6 +5741,37 @@ static int imc_x509_is_named(const imc_certificate *certificate, const imapconne
     return 0;
 }
 
+/* -- the last day -- */
+
+#ifndef IMAPCONNECT_NO_TLS_OPTIONS
+
+static unsigned imc_x509_two_digits(const unsigned char *text)
+{
+    return (unsigned)(text[0] - '0') * 10u + (unsigned)(text[1] - '0');
+}
+
+/* The last whole day on which it is valid, counted from 1970; 0 when it does not say. UTCTime and GeneralizedTime, RFC
+   5280 section 4.1.2.5. wolfSSL has read them before. */
+static size_t imc_x509_last_day(const imc_certificate *certificate)
+{
+    imc_slice rest = certificate->validity, time = {0, 0};
+    int tag = imc_der_next(&rest, &time) != 0 ? imc_der_next(&rest, &time) : 0;
+    const unsigned char *digits = time.bytes;
+    unsigned year, month, days;
+    if ((tag != IMC_DER_UTC_TIME || time.count < 6) && (tag != IMC_DER_TIME || time.count < 8))
+        return 0;
+    year = imc_x509_two_digits(digits);
+    if (tag == IMC_DER_TIME)
+        year = year * 100u + imc_x509_two_digits(digits += 2);
+    else
+        year += year < 50 ? 2000u : 1900u;
+    month = imc_x509_two_digits(digits + 2) + 9u; /* from March on, so that the leap day is the last of its year */
+    year -= month < 12u;
+    days = year * 365u + year / 4u - year / 100u + year / 400u + (month % 12u * 153u + 2u) / 5u;
+    return days + imc_x509_two_digits(digits + 4) - 719469u - 1u;
+}
+
+#endif
 #endif
 
 /* >>wolfssl ------------------------------------------------------------------------------------------ *
@@ -5722,6 +5850,88 @@ static int imc_tls_number(int theirs)
     return IMAPCONNECT_E_TLS;
 }
 
+/* -- config.tls: pins, and how long a ticket is good -- */
+
+#ifndef IMAPCONNECT_NO_TLS_OPTIONS
+
+#ifdef NO_ASN_TIME
+
+/* A wolfSSL without a clock looks at no date. */
+static uint16_t imc_tls_today(void)
+{
+    return 0;
+}
+
+#else
+
+/* Days since 1970, by the clock that wolfSSL compares certificates with. */
+static uint16_t imc_tls_today(void)
+{
+    time_t now = 0;
+    (void)wc_GetTime(&now, (word32)sizeof now);
+    return (uint16_t)(now / 86400);
+}
+
+#endif
+
+/* A session that is resumed shows no certificate, so its dates are asked for now: RFC 8446 section 4.6.1 wants an end to
+   what tickets can prolong. */
+static uint16_t imc_tls_last_day(const imapconnect_tls *tls, const WOLFSSL_X509_STORE_CTX *store)
+{
+    size_t last = (size_t)imc_tls_today() + 1;
+    int depth;
+    for (depth = 0; tls->verify && depth < store->totalCerts; depth++) {
+        imc_certificate certificate;
+        if (!imc_der_certificate(store->certs[depth].buffer, store->certs[depth].length, &certificate))
+            return 0;
+        last = imc_bytes_least(last, imc_x509_last_day(&certificate));
+    }
+    return (uint16_t)last;
+}
+
+/* RFC 7469 section 2.4. That the server has the key to what it shows is wolfSSL's to prove, with and without
+   verification. */
+static int imc_tls_is_pinned(const imapconnect_tls_options *options, const WOLFSSL_BUFFER_INFO *leaf)
+{
+    imc_certificate certificate;
+    const unsigned char *key;
+    byte digest[IMAPCONNECT_PIN_SIZE];
+    size_t i;
+    if (!imc_der_certificate(leaf->buffer, leaf->length, &certificate))
+        return 0;
+    key = certificate.subject.bytes + certificate.subject.count;
+    if (wc_Sha256Hash(key, (word32)(certificate.key.bytes + certificate.key.count - key), digest) != 0)
+        return 0;
+    for (i = 0; i < options->pin_count; i++)
+        if (memcmp(options->pins + i * sizeof digest, digest, sizeof digest) == 0)
+            return 1;
+    return 0;
+}
+
+/* The leaf, once all else is right with it. Returns 0 or why not. */
+static int imc_tls_check_options(imapconnect_tls *tls, WOLFSSL_X509_STORE_CTX *store)
+{
+    const imapconnect_tls_options *options = tls->config->tls;
+    if (options == 0)
+        return 0;
+    if (store->certs == 0 || store->totalCerts < 1)
+        return IMAPCONNECT_E_NO_CERTIFICATE;
+    tls->until = imc_tls_last_day(tls, store);
+    store->discardSessionCerts = 1; /* a ticket is smaller without */
+    return options->pin_count == 0 || imc_tls_is_pinned(options, store->certs) ? 0 : IMAPCONNECT_E_PIN;
+}
+
+#else
+
+static int imc_tls_check_options(imapconnect_tls *tls, WOLFSSL_X509_STORE_CTX *store)
+{
+    (void)tls;
+    (void)store;
+    return 0;
+}
+
+#endif
+
 /* -- the verify callback -- */
 
 /* Whether a certificate is signed with its own key. The name alone does not say it: one that is self-issued (RFC 5280
@@ -5779,16 +5989,18 @@ static int imc_tls_verify(int trusted, WOLFSSL_X509_STORE_CTX *store)
         return 0; /* wolfSSL 5.5 hands over its WOLFSSL_CERT_MANAGER when that has a verify callback, too */
     if (depth == 0)
         tls->leaf_seen = 1;
-    if (!tls->verify)
-        return 1;
-    if (!trusted && tls->chain_error == 0)
-        tls->chain_error = (int16_t)store->error;
-    if (!trusted || tls->server == 0 || store->certs == 0 || depth < 0 || depth >= store->totalCerts)
-        return 0;
-    if (depth == 0 && tls->refused == 0)
-        tls->refused = (int16_t)imc_tls_check_trust(tls, &store->certs[0]);
-    for (; depth <= last && tls->refused == 0; depth++)
-        tls->refused = (int16_t)imc_tls_check(tls, store, depth);
+    if (tls->verify) {
+        if (!trusted && tls->chain_error == 0)
+            tls->chain_error = (int16_t)store->error;
+        if (!trusted || tls->server == 0 || store->certs == 0 || depth < 0 || depth >= store->totalCerts)
+            return 0;
+        if (depth == 0 && tls->refused == 0)
+            tls->refused = (int16_t)imc_tls_check_trust(tls, &store->certs[0]);
+        for (; depth <= last && tls->refused == 0; depth++)
+            tls->refused = (int16_t)imc_tls_check(tls, store, depth);
+    }
+    if (store->error_depth == 0 && tls->refused == 0)
+        tls->refused = (int16_t)imc_tls_check_options(tls, store);
     return tls->refused == 0;
 }
 
@@ -5849,7 +6061,7 @@ static int imc_tls_code(imapconnect_tls *tls, int returned)
     int code;
     if (error == WOLFSSL_ERROR_WANT_READ || error == WOLFSSL_ERROR_WANT_WRITE)
         return tls->lower_code == IMAPCONNECT_WANT_WRITE ? IMAPCONNECT_WANT_WRITE : IMAPCONNECT_WANT_READ;
-    tls->detail = error;
+    tls->detail = (int16_t)error;
     if (error == WOLFSSL_ERROR_ZERO_RETURN)
         return IMAPCONNECT_CLOSED;
     if (tls->refused != 0)
@@ -5946,12 +6158,9 @@ static int imc_tls_mode(int verify)
     return verify ? WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : WOLFSSL_VERIFY_NONE;
 }
 
-/* Before connecting: the context with its CAs, so that a missing one costs no packet. */
-static IMC_APART int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, int verify)
+/* The caller's context, or one with his CAs. */
+static int imc_tls_choose_context(imapconnect_tls *tls, const imapconnect_config *config)
 {
-    memset(tls, 0, sizeof *tls);
-    tls->self = tls;
-    tls->verify = verify != 0;
     tls->context = config->wolfssl_ctx;
     if (tls->context != 0)
         return 0;
@@ -5959,9 +6168,9 @@ static IMC_APART int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_con
     if (tls->context == 0)
         return IMAPCONNECT_E_MEMORY;
     tls->own_context = 1;
-    wolfSSL_CTX_set_verify(tls->context, imc_tls_mode(verify),
+    wolfSSL_CTX_set_verify(tls->context, imc_tls_mode(tls->verify),
                            0); /* without VERIFY_PEER expired CAs would be loaded, too */
-    return verify ? imc_tls_load(tls, config) : 0;
+    return tls->verify ? imc_tls_load(tls, config) : 0;
 }
 
 /* Every policy on the object, each checked. */
@@ -5993,11 +6202,390 @@ static int imc_tls_set_policy(imapconnect_tls *tls)
     return 1;
 }
 
+/* -- config.tls: our certificate and key -- */
+
+#ifndef IMAPCONNECT_NO_TLS_OPTIONS
+
+#ifdef NO_FILESYSTEM
+
+static int imc_tls_own_files(WOLFSSL *ssl, const imapconnect_tls_options *options, int format)
+{
+    (void)ssl;
+    (void)options;
+    (void)format;
+    return 0; /* this wolfSSL reads no files: set cert_data and key_data */
+}
+
+#else
+
+static int imc_tls_own_files(WOLFSSL *ssl, const imapconnect_tls_options *options, int format)
+{
+    return wolfSSL_use_certificate_chain_file_format(ssl, options->cert_path, format) == WOLFSSL_SUCCESS &&
+           wolfSSL_use_PrivateKey_file(ssl, options->key_path, format) == WOLFSSL_SUCCESS;
+}
+
+#endif
+
+static int imc_tls_own_buffers(WOLFSSL *ssl, const imapconnect_tls_options *options, int format)
+{
+    return wolfSSL_use_certificate_chain_buffer_format(ssl, (const unsigned char *)options->cert_data,
+                                                       (long)options->cert_size, format) == WOLFSSL_SUCCESS &&
+           wolfSSL_use_PrivateKey_buffer(ssl, (const unsigned char *)options->key_data, (long)options->key_size,
+                                         format) == WOLFSSL_SUCCESS;
+}
+
+#ifdef WOLFSSL_NO_CLIENT_AUTH
+
+static int imc_tls_own_match(const WOLFSSL *ssl)
+{
+    (void)ssl;
+    return 0; /* this wolfSSL would not show it */
+}
+
+#elif defined(OPENSSL_EXTRA) && !defined(NO_CHECK_PRIVATE_KEY)
+
+static int imc_tls_own_match(const WOLFSSL *ssl)
+{
+    return wolfSSL_check_private_key(ssl) == WOLFSSL_SUCCESS;
+}
+
+#else
+
+static int imc_tls_own_match(const WOLFSSL *ssl)
+{
+    (void)ssl;
+    return 1; /* the server will see */
+}
+
+#endif
+
+/* On the WOLFSSL object: a shared context may have sessions of other people. */
+static int imc_tls_set_own(WOLFSSL *ssl, const imapconnect_tls_options *options)
+{
+    int format = options->format == IMAPCONNECT_DER ? WOLFSSL_FILETYPE_ASN1 : WOLFSSL_FILETYPE_PEM;
+    int loaded;
+    if (options->cert_data == 0 && options->key_data == 0 && options->cert_path == 0 && options->key_path == 0)
+        return 0;
+    loaded =
+        options->cert_data != 0 ? imc_tls_own_buffers(ssl, options, format) : imc_tls_own_files(ssl, options, format);
+    return loaded && imc_tls_own_match(ssl) ? 0 : IMAPCONNECT_E_OWN_CERTIFICATE;
+}
+
+/* -- config.tls: tickets --
+
+   A ticket is the session as wolfSSL writes it, in an envelope: format, last day, what it is bound to, the session, and
+   SHA-256 of all that. wolfSSL 5.5 copies what its lengths say, so that a changed byte must not get so far. With TLS 1.2
+   sessions are resumed by their number (RFC 5246 section 7.3) and not by tickets of the server's (RFC 5077): those give
+   away what was said to whoever gets the server's key for them, and wolfSSL fails when the server does not take one. */
+
+#ifdef IMC_HAS_TICKETS
+
+#define IMC_TICKET_FORMAT  1
+#define IMC_TICKET_BINDING 16                       /* bytes of a SHA-256 */
+#define IMC_TICKET_HEAD    (3 + IMC_TICKET_BINDING) /* format, last day */
+#define IMC_TICKET_SECONDS 86400u                   /* of a session of TLS 1.2; with 1.3 the server says */
+#define IMC_TICKET_OFFERED 1                        /* bits of tls->ticket: the server may take it ... */
+#define IMC_TICKET_CAME    2                        /* ... and it has sent a new one */
+
+/* What shapes a session that is written down: another build must not read it. */
+static const byte imc_tls_build[] = {
+#ifdef SESSION_CERTS
+    1,
+#endif
+#ifdef WOLFSSL_TLS13
+    2,
+#endif
+#ifdef NO_CLIENT_CACHE
+    3,
+#endif
+#ifdef OPENSSL_EXTRA
+    4,
+#endif
+#ifdef OPENSSL_EXTRA_X509_SMALL
+    5,
+#endif
+#ifdef WOLFSSL_32BIT_MILLI_TIME
+    6,
+#endif
+#ifdef WOLFSSL_EARLY_DATA
+    7,
+#endif
+#ifdef NO_RESUME_SUITE_CHECK
+    8,
+#endif
+    LIBWOLFSSL_VERSION_HEX >> 24,
+    LIBWOLFSSL_VERSION_HEX >> 16 & 0xff,
+    LIBWOLFSSL_VERSION_HEX >> 8 & 0xff,
+    LIBWOLFSSL_VERSION_HEX & 0xff};
+
+/* A part of it behind its length, so that two lists of parts never look alike. Returns 0. */
+static int imc_tls_bind_to(wc_Sha256 *hash, const void *bytes, size_t count)
+{
+    word32 size = (word32)(bytes != 0 ? count : 0);
+    return wc_Sha256Update(hash, (const byte *)&size, (word32)sizeof size) != 0 ||
+           (size != 0 && wc_Sha256Update(hash, (const byte *)bytes, size) != 0);
+}
+
+/* The same for a buffer, or where there is none, for the name of a file. */
+static int imc_tls_bind_to_source(wc_Sha256 *hash, const void *data, size_t size, const char *path)
+{
+    return data != 0 ? imc_tls_bind_to(hash, data, size) : imc_tls_bind_to(hash, path, path != 0 ? strlen(path) : 0);
+}
+
+/* A name in capitals, since case does not count and a dot at the end neither; an address as its bytes. */
+static int imc_tls_bind_to_host(wc_Sha256 *hash, const imapconnect_server *server)
+{
+    size_t i, count = imc_x509_host_length(server);
+    int failed = imc_tls_bind_to(hash, server->address, server->address_length);
+    for (i = 0; i < count && server->address_length == 0 && !failed; i++) {
+        byte letter = (byte)imc_bytes_upper(server->host[i]);
+        failed = imc_tls_bind_to(hash, &letter, 1);
+    }
+    return failed;
+}
+
+/* What a ticket is bound to: with any of it changed it might lead past a check. Returns 0. */
+static int imc_tls_bind(const imapconnect_tls *tls, uint8_t *binding)
+{
+    const imapconnect_config *config = tls->config;
+    const imapconnect_tls_options *options = config->tls;
+    byte how[4], digest[WC_SHA256_DIGEST_SIZE];
+    wc_Sha256 hash;
+    int failed;
+    if (wc_InitSha256(&hash) != 0)
+        return 1;
+    how[0] = tls->secure;
+    how[1] = tls->verify;
+    how[2] = (byte)(tls->server->port >> 8);
+    how[3] = (byte)tls->server->port;
+    failed = imc_tls_bind_to(&hash, imc_tls_build, sizeof imc_tls_build) || imc_tls_bind_to(&hash, how, sizeof how) ||
+             imc_tls_bind_to_host(&hash, tls->server) ||
+             imc_tls_bind_to(&hash, options->pins, options->pin_count * IMAPCONNECT_PIN_SIZE) ||
+             imc_tls_bind_to_source(&hash, options->cert_data, options->cert_size, options->cert_path) ||
+             imc_tls_bind_to_source(&hash, config->ca_data, config->ca_size, config->ca_path) ||
+             wc_Sha256Final(&hash, digest) != 0;
+    wc_Sha256Free(&hash);
+    if (!failed)
+        memcpy(binding, digest, IMC_TICKET_BINDING);
+    return failed;
+}
+
+/* Is it whole, and was it made for this? */
+static int imc_tls_is_ours(const byte *ticket, size_t size, const uint8_t *binding)
+{
+    byte digest[WC_SHA256_DIGEST_SIZE];
+    size_t sealed = size - sizeof digest;
+    return size > IMC_TICKET_HEAD + sizeof digest && size <= 0x7fffffff && ticket[0] == IMC_TICKET_FORMAT &&
+           memcmp(ticket + 3, binding, IMC_TICKET_BINDING) == 0 &&
+           wc_Sha256Hash(ticket, (word32)sealed, digest) == 0 && memcmp(ticket + sealed, digest, sizeof digest) == 0;
+}
+
+/* wolfSSL says that the server has sent one. */
+static int imc_tls_on_ticket(WOLFSSL *ssl, const unsigned char *bytes, int count, void *context)
+{
+    imapconnect_tls *tls = (imapconnect_tls *)context;
+    (void)ssl;
+    (void)bytes;
+    (void)count;
+    tls->ticket |= IMC_TICKET_CAME;
+    return 0;
+}
+
+/* The session of a ticket that is ours. One that wolfSSL finds too old is not used, and that is no error. */
+static int imc_tls_offer(imapconnect_tls *tls, const byte *ticket, size_t size)
+{
+    const byte *next = ticket + IMC_TICKET_HEAD;
+    const byte *end = ticket + size - WC_SHA256_DIGEST_SIZE;
+    WOLFSSL_SESSION *session = wolfSSL_d2i_SSL_SESSION(0, &next, (long)(end - next));
+    if (session == 0)
+        return IMAPCONNECT_E_TICKET;
+    if (next == end && wolfSSL_set_session(tls->ssl, session) == WOLFSSL_SUCCESS)
+        tls->ticket |= IMC_TICKET_OFFERED;
+    wolfSSL_SESSION_free(session);
+    return 0;
+}
+
+static int imc_tls_wants_ticket(const imapconnect_tls *tls)
+{
+    const imapconnect_tls_options *options = tls->config->tls;
+    return options != 0 && (options->resume || options->ticket != 0);
+}
+
+static int imc_tls_set_ticket(imapconnect_tls *tls)
+{
+    const imapconnect_tls_options *options = tls->config->tls;
+    const byte *ticket = (const byte *)options->ticket;
+    uint8_t binding[IMC_TICKET_BINDING];
+    if (!imc_tls_wants_ticket(tls))
+        return 0;
+    if (wolfSSL_set_SessionTicket_cb(tls->ssl, imc_tls_on_ticket, tls) != WOLFSSL_SUCCESS ||
+        wolfSSL_set_timeout(tls->ssl, IMC_TICKET_SECONDS) != WOLFSSL_SUCCESS)
+        return IMAPCONNECT_E_TLS;
+    if (ticket == 0)
+        return 0;
+    if (imc_tls_bind(tls, binding) != 0 || !imc_tls_is_ours(ticket, options->ticket_size, binding))
+        return IMAPCONNECT_E_TICKET;
+    tls->until = (uint16_t)(ticket[1] << 8 | ticket[2]);
+    /* Today or tomorrow; one from later than that is from before the clock was set back. */
+    return (uint16_t)(tls->until - imc_tls_today()) > 1 ? 0 : imc_tls_offer(tls, ticket, options->ticket_size);
+}
+
+/* The certificate was verified when the ticket was made, or was not, as now: that is part of what it is bound to. */
+static int imc_tls_is_resumed(const imapconnect_tls *tls)
+{
+    return (tls->ticket & IMC_TICKET_OFFERED) != 0 && wolfSSL_session_reused(tls->ssl);
+}
+
+/* A handshake that fails before there is a certificate, for no reason that can be told: wolfSSL cannot go from a session
+   of one version to the other, say. */
+static int imc_tls_without_ticket(const imapconnect_tls *tls, int code)
+{
+    int perhaps = (tls->ticket & IMC_TICKET_OFFERED) != 0 && !tls->leaf_seen;
+    return perhaps && (code == IMAPCONNECT_E_TLS || tls->detail == VERSION_ERROR) ? IMAPCONNECT_E_TICKET : code;
+}
+
+/* What a ticket of this session will be bound to, while the server's text is there. */
+static int imc_tls_keep_binding(const imapconnect_tls *tls)
+{
+    return imc_tls_wants_ticket(tls) && imc_tls_bind(tls, tls->server->address) != 0 ? IMAPCONNECT_E_TLS : 0;
+}
+
+#ifdef OPENSSL_EXTRA
+
+static int imc_tls_is_numbered(const WOLFSSL_SESSION *session)
+{
+    return wolfSSL_SESSION_is_resumable(session);
+}
+
+#else
+
+static int imc_tls_is_numbered(const WOLFSSL_SESSION *session)
+{
+    (void)session;
+    return 1; /* one without a number is offered in vain */
+}
+
+#endif
+
+/* A session of TLS 1.3 has a new secret, which does not fit to an old ticket. */
+static size_t imc_tls_ticket(const imapconnect_tls *tls, const uint8_t *binding, unsigned char *out, size_t size)
+{
+    int came =
+        imc_tls_wants_ticket(tls) && ((tls->ticket & IMC_TICKET_CAME) != 0 || wolfSSL_version(tls->ssl) == 0x0303);
+    WOLFSSL_SESSION *session = came ? wolfSSL_get1_session(tls->ssl) : 0;
+    int count = session != 0 && imc_tls_is_numbered(session) ? wolfSSL_i2d_SSL_SESSION(session, 0) : 0;
+    size_t sealed = IMC_TICKET_HEAD + (size_t)count;
+    if (count > 0 && out != 0 && size >= sealed + WC_SHA256_DIGEST_SIZE) {
+        byte *next = out + IMC_TICKET_HEAD;
+        out[0] = IMC_TICKET_FORMAT;
+        out[1] = (byte)(tls->until >> 8);
+        out[2] = (byte)tls->until;
+        memcpy(out + 3, binding, IMC_TICKET_BINDING);
+        count = wolfSSL_i2d_SSL_SESSION(session, &next);
+        if (wc_Sha256Hash(out, (word32)sealed, out + sealed) != 0)
+            count = 0;
+    }
+    if (session != 0)
+        wolfSSL_SESSION_free(session);
+    return count > 0 ? sealed + WC_SHA256_DIGEST_SIZE : 0;
+}
+
+#else
+
+static int imc_tls_set_ticket(imapconnect_tls *tls)
+{
+    return tls->config->tls->ticket != 0 ? IMAPCONNECT_E_TICKET : 0; /* this wolfSSL has never made one */
+}
+
+static int imc_tls_is_resumed(const imapconnect_tls *tls)
+{
+    (void)tls;
+    return 0;
+}
+
+static int imc_tls_without_ticket(const imapconnect_tls *tls, int code)
+{
+    (void)tls;
+    return code;
+}
+
+static int imc_tls_keep_binding(const imapconnect_tls *tls)
+{
+    (void)tls;
+    return 0;
+}
+
+#endif
+
+static int imc_tls_set_options(imapconnect_tls *tls, const imapconnect_config *config, int secure)
+{
+    const imapconnect_tls_options *options = config->tls;
+    int code;
+    tls->config = config;
+    tls->secure = (uint8_t)secure;
+    if (options == 0)
+        return 0;
+    if (options->pins == 0 && options->pin_count != 0)
+        return IMAPCONNECT_E_PARAMETER;
+    code = imc_tls_set_own(tls->ssl, options);
+    return code != 0 ? code : imc_tls_set_ticket(tls);
+}
+
+#else
+
+static int imc_tls_set_options(imapconnect_tls *tls, const imapconnect_config *config, int secure)
+{
+    (void)tls;
+    (void)config;
+    (void)secure;
+    return 0;
+}
+
+static int imc_tls_is_resumed(const imapconnect_tls *tls)
+{
+    (void)tls;
+    return 0;
+}
+
+static int imc_tls_without_ticket(const imapconnect_tls *tls, int code)
+{
+    (void)tls;
+    return code;
+}
+
+static int imc_tls_keep_binding(const imapconnect_tls *tls)
+{
+    (void)tls;
+    return 0;
+}
+
+#endif
+
+/* -- the handshake -- */
+
+/* Before connecting: all that can fail without the server, so that it costs no packet. */
+static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, imapconnect_server *server,
+                           int secure, int verify)
+{
+    int code;
+    memset(tls, 0, sizeof *tls);
+    tls->self = tls;
+    tls->server = server;
+    tls->verify = verify != 0;
+    code = imc_tls_choose_context(tls, config);
+    if (code != 0)
+        return code;
+    tls->ssl = wolfSSL_new(tls->context);
+    if (tls->ssl == 0)
+        return IMAPCONNECT_E_MEMORY;
+    return imc_tls_set_policy(tls) ? imc_tls_set_options(tls, config, secure) : IMAPCONNECT_E_TLS;
+}
+
 /* What was agreed is what was asked for. */
 static int imc_tls_agreed(const imapconnect_tls *tls)
 {
     int version = wolfSSL_version(tls->ssl);
-    if (!tls->leaf_seen)
+    if (!tls->leaf_seen && !imc_tls_is_resumed(tls))
         return IMAPCONNECT_E_NO_CERTIFICATE;
     if ((version != 0x0303 && version != 0x0304) || !imc_tls_allows_suite(wolfSSL_get_current_cipher_suite(tls->ssl)))
         return IMAPCONNECT_E_WEAK;
@@ -6005,26 +6593,20 @@ static int imc_tls_agreed(const imapconnect_tls *tls)
 }
 
 /* The handshake, as far as it goes. Returns 0 when it is done, WANT, or an error. */
-static IMC_APART int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *lower,
-                                       const imapconnect_server *server)
+static IMC_APART int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *lower)
 {
     int returned;
-    if (tls->ssl == 0) {
-        tls->lower = lower;
-        tls->server = server;
-        tls->ssl = wolfSSL_new(tls->context);
-        if (tls->ssl == 0)
-            return IMAPCONNECT_E_MEMORY;
-        if (!imc_tls_set_policy(tls))
-            return IMAPCONNECT_E_TLS;
-    }
+    tls->lower = lower;
     imc_tls_begin(tls);
     returned = wolfSSL_connect(tls->ssl);
     if (returned != WOLFSSL_SUCCESS)
-        return imc_tls_code(tls, returned);
+        return imc_tls_without_ticket(tls, imc_tls_code(tls, returned));
     tls->silence = 0;
+    returned = imc_tls_agreed(tls);
+    if (returned == 0)
+        returned = imc_tls_keep_binding(tls);
     tls->server = 0; /* its text is the caller's, and no second handshake is wanted */
-    return imc_tls_agreed(tls);
+    return returned;
 }
 
 /* Bytes of data, WANT, IMAPCONNECT_CLOSED after close_notify, or an error. */
@@ -6119,20 +6701,21 @@ static int imc_tls_export(const imapconnect_tls *tls, uint8_t *bytes)
 
 #else
 
-static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, int verify)
+static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, imapconnect_server *server,
+                           int secure, int verify)
 {
     (void)tls;
     (void)config;
+    (void)server;
+    (void)secure;
     (void)verify;
     return IMAPCONNECT_E_NO_TLS;
 }
 
-static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *lower,
-                             const imapconnect_server *server)
+static int imc_tls_handshake(imapconnect_tls *tls, const imapconnect_transport *lower)
 {
     (void)tls;
     (void)lower;
-    (void)server;
     return IMAPCONNECT_E_NO_TLS;
 }
 
@@ -6166,6 +6749,19 @@ static const char *imc_tls_describe(const imapconnect_tls *tls)
 {
     (void)tls;
     return "";
+}
+
+#endif
+
+#if !defined(IMC_HAS_TICKETS) && !defined(IMAPCONNECT_NO_TLS_OPTIONS)
+
+static size_t imc_tls_ticket(const imapconnect_tls *tls, const uint8_t *binding, unsigned char *out, size_t size)
+{
+    (void)tls;
+    (void)binding;
+    (void)out;
+    (void)size;
+    return 0;
 }
 
 #endif
@@ -6280,12 +6876,12 @@ static int imc_session_secure(imapconnect_session *session)
 {
     imapconnect_engine *engine = &session->engine;
     int code;
-    if (session->tls.ssl == 0 && engine->secure == IMAPCONNECT_STARTTLS) {
+    if (session->tls.lower == 0 && engine->secure == IMAPCONNECT_STARTTLS) {
         code = imc_session_is_clean(session);
         if (code != 0)
             return code;
     }
-    code = imc_tls_handshake(&session->tls, &session->config.transport, &session->server);
+    code = imc_tls_handshake(&session->tls, &session->config.transport);
     if (code != 0)
         return code;
     session->secured = 1;
@@ -6392,7 +6988,7 @@ static int imc_session_fail(imapconnect_session *session, int code)
     imc_log_end(engine);
     imc_engine_fail(engine, code);
     code = engine->error;
-    session->detail = session->tls.detail != 0 ? session->tls.detail : session->sockets.detail;
+    session->detail = (int16_t)(session->tls.detail != 0 ? session->tls.detail : session->sockets.detail);
     imc_session_release(session);
     imc_engine_closed(engine);
     if (engine->command != 0 && (engine->command->traits & IMC_ENDS) != 0)
@@ -6658,7 +7254,7 @@ static int imc_connect_check(imapconnect_session *session, const char *server, c
     if (code == 0)
         code = imc_connect_check_argument(password, longest);
     if (code == 0 && secure != IMAPCONNECT_INSECURE)
-        code = imc_tls_prepare(&session->tls, &session->config, verify);
+        code = imc_tls_prepare(&session->tls, &session->config, &session->server, secure, verify);
     return code;
 }
 
@@ -6834,6 +7430,17 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 {
     return session->tls.skipped;
 }
+
+#ifndef IMAPCONNECT_NO_TLS_OPTIONS
+
+IMAPCONNECT_API size_t imapconnect_ticket(const imapconnect_session *session, void *buffer, size_t size)
+{
+    if (session == 0 || session->magic != IMC_MAGIC || !session->secured)
+        return 0;
+    return imc_tls_ticket(&session->tls, session->server.address, (unsigned char *)buffer, size);
+}
+
+#endif
 
 #ifndef IMAPCONNECT_NO_COMMANDS
 
@@ -7867,6 +8474,7 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_HAS_BODY
 #undef IMC_HAS_DATE
 #undef IMC_HAS_SIZE
+#undef IMC_HAS_TICKETS
 #undef IMC_IDLE_POLL
 #undef IMC_IDLE_RENEW
 #undef IMC_NO_CHARACTER
@@ -7887,6 +8495,8 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_DER_OCTETS
 #undef IMC_DER_OID
 #undef IMC_DER_SEQUENCE
+#undef IMC_DER_TIME
+#undef IMC_DER_UTC_TIME
 #undef IMC_DER_VERSION
 #undef IMC_HAS_CRAM_MD5
 #undef IMC_MAGIC
@@ -7902,6 +8512,12 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_SLICE
 #undef IMC_STATUS_WORDS
 #undef IMC_STEP_WORKS
+#undef IMC_TICKET_BINDING
+#undef IMC_TICKET_CAME
+#undef IMC_TICKET_FORMAT
+#undef IMC_TICKET_HEAD
+#undef IMC_TICKET_OFFERED
+#undef IMC_TICKET_SECONDS
 #undef IMC_TIMEOUT
 #undef IMC_TLS_MAX_SILENT
 #undef IMC_TLS_MIN_ECC
@@ -7917,7 +8533,6 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_CAN_AUTH_SCRAM_256_PLUS
 #undef IMC_CAN_AUTH_XOAUTH2
 #undef IMC_CAN_SASL_IR
-#undef IMC_APART
 #undef IMC_BARE
 #undef IMC_HASH_BLOCK
 #undef IMC_HASH_FRAMES

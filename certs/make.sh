@@ -34,7 +34,7 @@
 #   pss-sha1         RSA-PSS with SHA-1                nameconstraint its intermediate is for example.org only
 #   ed25519          an Ed25519 key                    critical       a critical extension that nobody knows
 #   p224             a key on the curve P-224          good-partial   chains to good-chain's intermediate, not sent
-#   rsa-int1024      its intermediate is RSA-1024
+#   rsa-int1024      its intermediate is RSA-1024      good-lasthour  ends in an hour
 set -eu
 
 [ $# -eq 1 ] || {
@@ -189,6 +189,8 @@ cert good-sha1root ca-sha1 "$EC" sha256 "$LEAF" "$LOCAL" && server good-sha1root
 
 # Dates.
 dated expired ca "$(day -60)" "$(day -1)" "$LEAF" "$LOCAL" && server expired
+dated good-lasthour ca "$(day -60)" "$(date -u -d @$(($(date +%s) + 3600)) +%Y%m%d%H%M%SZ)" "$LEAF" "$LOCAL"
+server good-lasthour
 dated notyet ca "$(day 1)" "$(day 60)" "$LEAF" "$LOCAL" && server notyet
 dated selfsigned-expired - "$(day -60)" "$(day -1)" "$LEAF" "$LOCAL" && server selfsigned-expired
 cert int-expired by-expired "$EC" sha256 "$LEAF" "$LOCAL" && server int-expired by-expired

@@ -10,6 +10,7 @@
 #          logindisabled     LOGINDISABLED until TLS is up, and no CRAM-MD5 either
 #          cram-only         LOGINDISABLED until TLS is up, but CRAM-MD5
 #          no-starttls       no TLS at all; IMAPS_PORT is not there
+#          one-login         normal, but one process takes all connections: only so does it know TLS sessions again
 #          no-move           no IDLE, no MOVE: it offers IMAP4rev1, NAMESPACE and UIDPLUS. There is a second, public
 #                            namespace, Bücher/
 #
@@ -349,6 +350,7 @@ auth_failure_delay = 0
 service imap-login {
   chroot =
   process_min_avail = 1
+  service_count = $connections
   inet_listener imap {
     port = $IMAP_PORT
   }
@@ -441,10 +443,11 @@ start() {
         echo "dovecot.sh: $dir is in use" >&2
         exit 1
     }
-    host=127.0.0.1 host6='' mechanisms='plain login cram-md5' refuse_clear=no tls=yes
+    host=127.0.0.1 host6='' mechanisms='plain login cram-md5' refuse_clear=no tls=yes connections=1
     ! grep -qs "^0\{31\}1 " /proc/net/if_inet6 || host6=::1
     case $variant in
     normal | no-move) ;;
+    one-login) connections=0 ;;
     login-only) mechanisms='plain login' ;;
     logindisabled) refuse_clear=yes tls=required host=127.0.0.2 host6= ;;
     cram-only) refuse_clear=yes host=127.0.0.2 host6= ;;

@@ -37,7 +37,7 @@ columns() { echo "$measured" | sed -n "s/^$1 *\([0-9]\)/\1/p"; }
 {
     figure 'code, constants: with sockets and texts' $(columns everything | cut -d' ' -f1,2)
     figure 'code, constants: own transport, no texts' $(columns 'own transport, no texts' | cut -d' ' -f1,2)
-    figure 'code, constants: connect and raw commands alone' $(columns 'own transport, no texts, no commands' | cut -d' ' -f1,2)
+    figure 'code, constants: connect and raw commands alone' $(columns 'own transport, no texts, no commands, no TLS options' | cut -d' ' -f1,2)
     figure 'the session, both buffers in it' $(columns 'sizeof(imapconnect_session), bytes')
     figure 'stack of its own, at most' $(columns 'stack of the header, bytes, along the deepest path')
 }

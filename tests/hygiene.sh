@@ -137,6 +137,7 @@ alone() {
         $here/use.c $here/main.c -o "$work/program" && "$work/program"
 }
 
+no_tls_options=-DIMAPCONNECT_NO_TLS_OPTIONS
 no_tls=-DIMAPCONNECT_NO_TLS no_sockets=-DIMAPCONNECT_NO_SOCKETS no_strings=-DIMAPCONNECT_NO_STRINGS
 check "NO_TLS" compile_and_run c gcc -std=c99 $posix -DORDER=1 $no_tls
 check "NO_TLS, wolfSSL not installed" alone
@@ -146,6 +147,19 @@ check "NO_SOCKETS, NO_STRINGS" compile_and_run c clang -std=c99 -DORDER=1 $no_so
 check "all three, wolfSSL not installed" alone $no_sockets $no_strings
 check "all three, clang" compile_and_run c clang -std=c99 -DORDER=1 $no_tls $no_sockets $no_strings
 check "all three, C++" compile_and_run c++ g++ -std=c++11 -DORDER=1 $no_tls $no_sockets $no_strings
+
+check "NO_TLS_OPTIONS" compile_and_run c gcc -std=c99 $posix -DORDER=1 $no_tls_options
+check "NO_TLS_OPTIONS, C++" compile_and_run c++ clang++ -std=c++17 -DORDER=1 $no_tls_options
+check "NO_TLS_OPTIONS, NO_COMMANDS" compile_and_run c clang -std=c99 $posix -DORDER=1 $no_tls_options \
+    -DIMAPCONNECT_NO_COMMANDS
+check "NO_TLS_OPTIONS, wolfSSL not installed" alone $no_tls_options
+check "NO_TLS_OPTIONS in one unit alone: refused" units -DIMPLEMENT "$no_tls_options -DEXPECT_LAYOUT" ''
+for missing in NO_FILESYSTEM NO_ASN_TIME NO_SESSION_CACHE WOLFSSL_NO_CLIENT_AUTH; do
+    echo "#include <wolfssl/options.h>
+#define $missing" >"$work/user_settings.h"
+    check "config.tls with a wolfSSL that has $missing: compiles" object "$work/missing.o" -DWOLFSSL_USER_SETTINGS \
+        -I"$work" -I/usr/include
+done
 
 # Each group of commands can be left out, alone and with the others, and leaves nothing behind that is unused.
 groups='MAILBOXES MESSAGES SEARCH APPEND IDLE'
@@ -207,6 +221,9 @@ exported >"$work/exported"
 check "what is declared is what is exported" diff "$work/declared" "$work/exported"
 inspect "NO_TLS" $no_tls
 empty "NO_TLS: calls libc alone" "$(strangers - "$memory $compiler $files $sockets")"
+inspect "NO_TLS_OPTIONS" $no_tls_options
+empty "NO_TLS_OPTIONS: no certificates of ours, no pins, no tickets" \
+    "$(nm "$work/object.o" | grep 'icket\|SESSION\|Sha256\|PrivateKey\|_set_timeout')"
 inspect "NO_SOCKETS" $no_sockets
 empty "NO_SOCKETS: calls wolfSSL, memory and files alone" "$(strangers "$wolf" "$memory $compiler $files")"
 inspect "NO_STRINGS" $no_strings

@@ -1,13 +1,14 @@
 /* liar: an IMAP server that lies, for the tests.
 
-       liar [-m 0|1|2] [-2] [-d CERTDIR] [-n NAME] [-c SUITES] -o PREFIX SCENARIO
+       liar [-m 0|1|2] [-2] [-d CERTDIR] [-n NAME] [-k NAME] [-c SUITES] -o PREFIX SCENARIO
 
    It serves one connection on a loopback port of the system's choice, prints "PORT n", plays the scenario,
    then behaves like an honest server, so that a client which believed the lie gives itself away. PREFIX.raw gets
    every byte that came over the wire, PREFIX.text what the server understood: lines in clear, and what TLS
    decrypted. The assertions are made on those two files and not here.
 
-   -m is the client's `secure`, for the scenarios that have the same lie in all three modes; -2 is TLS 1.2 only. */
+   -m is the client's `secure`, for the scenarios that have the same lie in all three modes; -2 is TLS 1.2 only;
+   -k has the key of another certificate. */
 
 #include <wolfssl/options.h>
 #include <wolfssl/ssl.h>
@@ -624,12 +625,13 @@ static FILE *create(const char *prefix, const char *suffix)
     return file;
 }
 
-static void tls_setup(struct liar *liar, const char *directory, const char *name, const char *suites, int only_12)
+static void tls_setup(struct liar *liar, const char *directory, const char *name, const char *whose,
+                      const char *suites, int only_12)
 {
     char cert[512];
     char key[512];
     snprintf(cert, sizeof cert, "%s/%s.pem", directory, name);
-    snprintf(key, sizeof key, "%s/%s.key", directory, name);
+    snprintf(key, sizeof key, "%s/%s.key", directory, whose);
     wolfSSL_Init();
     liar->ctx = wolfSSL_CTX_new(only_12 ? wolfTLSv1_2_server_method() : wolfSSLv23_server_method());
     if (!liar->ctx || wolfSSL_CTX_use_certificate_chain_file(liar->ctx, cert) != WOLFSSL_SUCCESS ||
@@ -663,6 +665,7 @@ int main(int argc, char **argv)
     const struct scenario *scenario;
     const char *directory = 0;
     const char *name = "good";
+    const char *whose = 0;
     const char *suites = 0;
     int only_12 = 0;
     const char *prefix = "liar";
@@ -670,7 +673,7 @@ int main(int argc, char **argv)
     int one = 1;
     int c;
     size_t i;
-    while ((c = getopt(argc, argv, "m:2d:n:c:o:")) != -1) {
+    while ((c = getopt(argc, argv, "m:2d:n:k:c:o:")) != -1) {
         if (c == 'm')
             liar.mode = atoi(optarg);
         else if (c == '2')
@@ -679,6 +682,8 @@ int main(int argc, char **argv)
             directory = optarg;
         else if (c == 'n')
             name = optarg;
+        else if (c == 'k')
+            whose = optarg;
         else if (c == 'c')
             suites = optarg;
         else if (c == 'o')
@@ -695,7 +700,7 @@ int main(int argc, char **argv)
     liar.raw = create(prefix, ".raw");
     liar.text = create(prefix, ".text");
     if (directory)
-        tls_setup(&liar, directory, name, suites, only_12);
+        tls_setup(&liar, directory, name, whose ? whose : name, suites, only_12);
     listener = listen_on_loopback();
     liar.fd = accept(listener, 0, 0);
     if (liar.fd < 0)

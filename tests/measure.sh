@@ -32,12 +32,12 @@ report() { printf '%-58s %s\n' "$1" "$2"; }
 
 object all
 object own -DIMAPCONNECT_NO_SOCKETS -DIMAPCONNECT_NO_STRINGS
-object connect -DIMAPCONNECT_NO_SOCKETS -DIMAPCONNECT_NO_STRINGS -DIMAPCONNECT_NO_COMMANDS
+object connect -DIMAPCONNECT_NO_SOCKETS -DIMAPCONNECT_NO_STRINGS -DIMAPCONNECT_NO_COMMANDS -DIMAPCONNECT_NO_TLS_OPTIONS
 object plain -DIMAPCONNECT_NO_SOCKETS -DIMAPCONNECT_NO_STRINGS -DIMAPCONNECT_NO_TLS
 report '' 'code constants data bss, bytes at -Os'
 report 'everything' "$(sections all)"
 report 'own transport, no texts' "$(sections own)"
-report 'own transport, no texts, no commands' "$(sections connect)"
+report 'own transport, no texts, no commands, no TLS options' "$(sections connect)"
 report 'own transport, no texts, no TLS' "$(sections plain)"
 
 cat > "$out/session.c" <<'END'

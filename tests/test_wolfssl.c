@@ -143,6 +143,18 @@ static void make_certificate(der *out, const parts *p)
     add_in(out, 0x30, &whole);
 }
 
+/* The first place where `text` stands in it. */
+static unsigned char *find(der *in, const char *text)
+{
+    size_t i, count = strlen(text);
+
+    for (i = 0; i + count <= in->count; i++)
+        if (memcmp(in->bytes + i, text, count) == 0)
+            return in->bytes + i;
+    fail_msg("no '%s'", text);
+    return 0;
+}
+
 /* ---- the walk ---- */
 
 /* Bytes in memory of exactly their size. */
@@ -590,6 +602,7 @@ static void the_hash_of_pss(void **state)
 typedef struct chain {
     imapconnect_tls tls;
     imapconnect_server server;
+    imapconnect_config config;
     WOLFSSL_X509_STORE_CTX store;
     WOLFSSL_BUFFER_INFO certs[3];
     der certificates[3];
@@ -616,6 +629,7 @@ static void begin_chain(chain *c, const char *server)
     parse_server(&c->server, server);
     c->tls.verify = 1;
     c->tls.server = &c->server;
+    c->tls.config = &c->config;
     c->tls.self = &c->tls;
     c->store.userCtx = &c->tls;
     c->store.certs = c->certs;
@@ -725,6 +739,343 @@ static void without_verification_a_certificate_must_still_be_there(void **state)
     expect_verdict(c, 0, 0, 1, 0);
     assert_int_equal(c->tls.leaf_seen, 1);
     free(c);
+}
+
+/* ---- config.tls ---- */
+
+/* RFC 5280 section 4.1.2.5. Days of `date -d ... +%s`, divided by 86,400; the last whole one is the day before. */
+static void the_last_day_of_a_certificate(void **state)
+{
+    static const struct {
+        int tag;
+        const char *not_after;
+        size_t last;
+    } cases[] = {{0x17, "700102000000Z", 0},
+                 {0x17, "991231235959Z", 10955},
+                 {0x17, "000229120000Z", 11015},
+                 {0x17, "000301000000Z", 11016},
+                 {0x17, "260101000000Z", 20453},
+                 {0x17, "491231235959Z", 29218},
+                 {0x18, "20260101000000Z", 20453},
+                 {0x18, "21000228000000Z", 47539},
+                 {0x18, "21000301000000Z", 47540}, /* no leap year */
+                 {0x18, "99991231235959Z", 2932895},
+                 {0x18, "2026010", 0}, /* none of both */
+                 {0x17, "26010", 0},
+                 {0x04, "260101000000Z", 0}};
+    imc_certificate certificate;
+    size_t i, count;
+
+    (void)state;
+    memset(&certificate, 0, sizeof certificate);
+    assert_int_equal(imc_x509_last_day(&certificate), 0);
+    for (i = 0; i < COUNT(cases); i++) {
+        der validity = {{0}, 0};
+        unsigned char *exact;
+
+        add_element(&validity, 0x17, "250101000000Z", 13);
+        add_element(&validity, cases[i].tag, cases[i].not_after, strlen(cases[i].not_after));
+        exact = exactly(validity.bytes, validity.count);
+        certificate.validity.bytes = exact;
+        certificate.validity.count = validity.count;
+        assert_int_equal(imc_x509_last_day(&certificate), cases[i].last);
+        free(exact);
+        for (count = 0; count < validity.count; count++) {
+            exact = exactly(validity.bytes, count);
+            certificate.validity.bytes = exact;
+            certificate.validity.count = count;
+            assert_int_equal(imc_x509_last_day(&certificate), 0);
+            free(exact);
+        }
+    }
+}
+
+/* `openssl dgst -sha256` of the key in make_certificate(), 30 09 30 03 06 01 2a 03 02 00 01: with its tag and its
+   length, RFC 7469 section 2.4. */
+static const unsigned char made_pin[IMAPCONNECT_PIN_SIZE] = {
+    0x71, 0xc6, 0x40, 0xba, 0x8e, 0xdb, 0x65, 0x1a, 0x91, 0x5c, 0xe0, 0xfe, 0x0e, 0xce, 0x9c, 0x25,
+    0x8e, 0xcd, 0x8b, 0x6d, 0xa1, 0xf9, 0x4f, 0xd2, 0x22, 0x3a, 0x21, 0x32, 0x02, 0xb3, 0x3a, 0x25};
+
+static void expect_pinned(chain *c, const unsigned char *pins, size_t count, int code)
+{
+    imapconnect_tls_options options;
+
+    memset(&options, 0, sizeof options);
+    options.pins = pins;
+    options.pin_count = count;
+    c->config.tls = &options;
+    c->tls.verify = 1;
+    assert_int_equal(imc_tls_check_options(&c->tls, &c->store), code);
+    c->tls.verify = 0; /* then the callback asks for nothing else */
+    c->tls.refused = 0;
+    expect_verdict(c, 0, 1, 1, 0); /* of the leaf alone */
+    expect_verdict(c, 0, 0, code == 0, code);
+    expect_verdict(c, 1, 0, code == 0, code); /* what was refused once stays so */
+    c->config.tls = 0;
+}
+
+static void a_pin_is_the_hash_of_the_key(void **state)
+{
+    unsigned char pins[3 * IMAPCONNECT_PIN_SIZE];
+    chain *c = malloc(sizeof *c);
+    size_t i;
+
+    (void)state;
+    assert_non_null(c);
+    begin_chain(c, "imap.example.org");
+    expect_pinned(c, 0, 0, 0);
+    expect_pinned(c, made_pin, 1, 0);
+    for (i = 0; i < sizeof made_pin * 8; i++) { /* each bit counts */
+        memcpy(pins, made_pin, sizeof made_pin);
+        pins[i / 8] = (unsigned char)(pins[i / 8] ^ 1u << i % 8);
+        expect_pinned(c, pins, 1, IMAPCONNECT_E_PIN);
+    }
+    memset(pins, 0, sizeof pins); /* any of them will do */
+    for (i = 0; i < 3; i++) {
+        memcpy(pins + i * sizeof made_pin, made_pin, sizeof made_pin);
+        expect_pinned(c, pins, i, i == 0 ? 0 : IMAPCONNECT_E_PIN); /* without pins there is nothing to check */
+        expect_pinned(c, pins, i + 1, 0);
+        memset(pins, 0, sizeof pins);
+    }
+    c->certs[0].length--; /* what cannot be read has no key */
+    expect_pinned(c, made_pin, 1, IMAPCONNECT_E_PIN);
+    c->certs[0].length++;
+    c->store.certs = 0;
+    expect_pinned(c, made_pin, 1, IMAPCONNECT_E_NO_CERTIFICATE);
+    free(c);
+}
+
+/* The certificates of make_certificate() end in 2035, on day 23,741. */
+static void a_ticket_is_good_for_a_day(void **state)
+{
+    imapconnect_tls_options options;
+    chain *c = malloc(sizeof *c);
+    unsigned char *last;
+
+    (void)state;
+    assert_non_null(c);
+    memset(&options, 0, sizeof options);
+    begin_chain(c, "imap.example.org");
+    c->config.tls = &options;
+    assert_int_equal(imc_tls_check_options(&c->tls, &c->store), 0);
+    assert_int_equal(c->tls.until, imc_tls_today() + 1);
+    last = find(&c->certificates[1], "350101");
+    memcpy(last, "250101", 6); /* the intermediate's */
+    assert_int_equal(imc_tls_check_options(&c->tls, &c->store), 0);
+    assert_int_equal(c->tls.until, 20088);
+    c->tls.verify = 0; /* nobody looks at the date, so it does not count here */
+    assert_int_equal(imc_tls_check_options(&c->tls, &c->store), 0);
+    assert_int_equal(c->tls.until, imc_tls_today() + 1);
+    free(c);
+}
+
+/* What it is bound to, by these. */
+static void bind_this(const char *host, int secure, int verify, const imapconnect_config *config, uint8_t *binding)
+{
+    imapconnect_server server;
+    imapconnect_tls tls;
+
+    memset(&tls, 0, sizeof tls);
+    assert_int_equal(imc_names_parse(&server, host, secure == IMAPCONNECT_TLS ? 993 : 143), 0);
+    tls.server = &server;
+    tls.config = config;
+    tls.secure = (uint8_t)secure;
+    tls.verify = (uint8_t)verify;
+    assert_int_equal(imc_tls_bind(&tls, binding), 0);
+}
+
+static void expect_bound_like(const uint8_t *to, const char *host)
+{
+    imapconnect_tls_options options;
+    imapconnect_config config;
+    uint8_t binding[IMC_TICKET_BINDING];
+
+    memset(&options, 0, sizeof options);
+    imapconnect_config_init(&config);
+    config.tls = &options;
+    bind_this(host, IMAPCONNECT_TLS, 1, &config, binding);
+    assert_memory_equal(binding, to, sizeof binding);
+}
+
+static void what_does_not_change_the_binding(void **state)
+{
+    imapconnect_tls_options options;
+    imapconnect_config config;
+    uint8_t binding[IMC_TICKET_BINDING];
+
+    (void)state;
+    memset(&options, 0, sizeof options);
+    imapconnect_config_init(&config);
+    config.tls = &options;
+    bind_this("imap.example.org", IMAPCONNECT_TLS, 1, &config, binding);
+    expect_bound_like(binding, "IMAP.Example.ORG");
+    expect_bound_like(binding, "imap.example.org.");
+    expect_bound_like(binding, "imap.example.org:993");
+    bind_this("[::1]", IMAPCONNECT_TLS, 1, &config, binding);
+    expect_bound_like(binding, "0:0:0:0:0:0:0:1");
+    config.timeout = 5;
+    options.resume = 1;
+    options.ticket = "x";
+    options.ticket_size = 1;
+    bind_this("::1", IMAPCONNECT_TLS, 1, &config, binding);
+    expect_bound_like(binding, "::1");
+}
+
+/* All of these differ from each other. */
+static void what_changes_the_binding(void **state)
+{
+    static const struct {
+        const char *host;
+        int secure, verify;
+        const char *pins, *cert, *cert_path, *ca, *ca_path;
+    } cases[] = {{"imap.example.org", 1, 1, 0, 0, 0, 0, 0},
+                 {"imap.example.or", 1, 1, 0, 0, 0, 0, 0},
+                 {"imap.example.com", 1, 1, 0, 0, 0, 0, 0},
+                 {"imap.example.org:994", 1, 1, 0, 0, 0, 0, 0},
+                 {"imap.example.org:993", 2, 1, 0, 0, 0, 0, 0},
+                 {"imap.example.org", 2, 1, 0, 0, 0, 0, 0},
+                 {"imap.example.org", 1, 0, 0, 0, 0, 0, 0},
+                 {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdef", 0, 0, 0, 0},
+                 {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdeg", 0, 0, 0, 0},
+                 {"imap.example.org", 1, 1, 0, "cert", 0, 0, 0},
+                 {"imap.example.org", 1, 1, 0, "cerT", 0, 0, 0},
+                 {"imap.example.org", 1, 1, 0, 0, "cert.pem", 0, 0},
+                 {"imap.example.org", 1, 1, 0, 0, 0, "cert", 0},
+                 {"imap.example.org", 1, 1, 0, 0, 0, 0, "cert.pem"},
+                 {"imap.example.org", 1, 1, 0, 0, 0, 0, "certs"},
+                 {"127.0.0.1", 1, 1, 0, 0, 0, 0, 0},
+                 {"127.0.0.2", 1, 1, 0, 0, 0, 0, 0},
+                 {"::1", 1, 1, 0, 0, 0, 0, 0}};
+    uint8_t bindings[COUNT(cases)][IMC_TICKET_BINDING];
+    size_t i, j;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        imapconnect_tls_options options;
+        imapconnect_config config;
+
+        memset(&options, 0, sizeof options);
+        imapconnect_config_init(&config);
+        config.tls = &options;
+        options.pins = (const uint8_t *)cases[i].pins;
+        options.pin_count = cases[i].pins != 0;
+        options.cert_data = cases[i].cert;
+        options.cert_size = cases[i].cert != 0 ? 4 : 0;
+        options.cert_path = cases[i].cert_path;
+        config.ca_data = cases[i].ca;
+        config.ca_size = cases[i].ca != 0 ? 4 : 0;
+        config.ca_path = cases[i].ca_path;
+        bind_this(cases[i].host, cases[i].secure, cases[i].verify, &config, bindings[i]);
+        for (j = 0; j < i; j++)
+            if (memcmp(bindings[i], bindings[j], sizeof bindings[i]) == 0)
+                fail_msg("%zu and %zu are bound to the same", i, j);
+    }
+}
+
+/* An envelope round something: every changed bit, every other length, every other binding is noticed. */
+static void a_changed_ticket_is_none(void **state)
+{
+    byte binding[IMC_TICKET_BINDING], ticket[IMC_TICKET_HEAD + 20 + WC_SHA256_DIGEST_SIZE];
+    size_t i, sealed = sizeof ticket - WC_SHA256_DIGEST_SIZE;
+
+    (void)state;
+    memset(binding, 7, sizeof binding);
+    memset(ticket, 9, sizeof ticket);
+    ticket[0] = IMC_TICKET_FORMAT;
+    memcpy(ticket + 3, binding, sizeof binding);
+    assert_int_equal(wc_Sha256Hash(ticket, (word32)sealed, ticket + sealed), 0);
+    assert_int_equal(imc_tls_is_ours(ticket, sizeof ticket, binding), 1);
+    for (i = 0; i < sizeof ticket * 8; i++) {
+        ticket[i / 8] = (byte)(ticket[i / 8] ^ 1u << i % 8);
+        assert_int_equal(imc_tls_is_ours(ticket, sizeof ticket, binding), 0);
+        ticket[i / 8] = (byte)(ticket[i / 8] ^ 1u << i % 8);
+    }
+    for (i = 0; i < sizeof ticket; i++) {
+        byte *exact = exactly(ticket, i);
+
+        assert_int_equal(imc_tls_is_ours(exact, i, binding), 0);
+        free(exact);
+    }
+    for (i = 0; i < sizeof binding; i++) {
+        binding[i]++;
+        assert_int_equal(imc_tls_is_ours(ticket, sizeof ticket, binding), 0);
+        binding[i]--;
+    }
+    ticket[0]++; /* sealed again, but of another format */
+    assert_int_equal(wc_Sha256Hash(ticket, (word32)sealed, ticket + sealed), 0);
+    assert_int_equal(imc_tls_is_ours(ticket, sizeof ticket, binding), 0);
+}
+
+/* One that is ours is used on its last day and on the day before; what wolfSSL cannot read in it is refused. */
+static void days_on_which_a_ticket_is_used(void **state)
+{
+    static const struct {
+        int day, code;
+    } cases[] = {{-2, 0}, {-1, 0}, {0, IMAPCONNECT_E_TICKET}, {1, IMAPCONNECT_E_TICKET}, {2, 0}, {3, 0}};
+    byte ticket[IMC_TICKET_HEAD + 8 + WC_SHA256_DIGEST_SIZE];
+    imapconnect_tls_options options;
+    imapconnect_config config;
+    imapconnect_server server;
+    imapconnect_tls tls;
+    size_t i, sealed = sizeof ticket - WC_SHA256_DIGEST_SIZE;
+
+    (void)state;
+    memset(&options, 0, sizeof options);
+    imapconnect_config_init(&config);
+    config.tls = &options;
+    parse_server(&server, "imap.example.org");
+    bind_this("imap.example.org", IMAPCONNECT_TLS, 0, &config, ticket + 3);
+    memset(ticket + IMC_TICKET_HEAD, 0xff, 8);
+    options.ticket = ticket;
+    options.ticket_size = sizeof ticket;
+    for (i = 0; i < COUNT(cases); i++) {
+        int day = imc_tls_today() + cases[i].day;
+
+        ticket[0] = IMC_TICKET_FORMAT;
+        ticket[1] = (byte)(day >> 8);
+        ticket[2] = (byte)day;
+        assert_int_equal(wc_Sha256Hash(ticket, (word32)sealed, ticket + sealed), 0);
+        assert_int_equal(imc_tls_prepare(&tls, &config, &server, IMAPCONNECT_TLS, 0), cases[i].code);
+        assert_int_equal(tls.ticket, 0); /* not offered */
+        imc_tls_free(&tls);
+    }
+}
+
+/* What is wrong with config.tls is told before anything is sent. */
+static void options_are_looked_at_first(void **state)
+{
+    imapconnect_tls_options options;
+    imapconnect_config config;
+    imapconnect_server server;
+    imapconnect_tls tls;
+    size_t i;
+
+    (void)state;
+    imapconnect_config_init(&config);
+    config.tls = &options;
+    parse_server(&server, "imap.example.org");
+    for (i = 0; i < 7; i++) {
+        static const int codes[] = {0,
+                                    IMAPCONNECT_E_PARAMETER,
+                                    IMAPCONNECT_E_OWN_CERTIFICATE,
+                                    IMAPCONNECT_E_OWN_CERTIFICATE,
+                                    IMAPCONNECT_E_OWN_CERTIFICATE,
+                                    IMAPCONNECT_E_OWN_CERTIFICATE,
+                                    IMAPCONNECT_E_TICKET};
+
+        memset(&options, 0, sizeof options);
+        options.pin_count = i == 1;
+        options.cert_path = i == 2 ? "/nonexistent" : 0;
+        options.key_path = i == 3 ? "/nonexistent" : 0;
+        options.cert_data = i == 4 ? "x" : 0;
+        options.cert_size = i == 4;
+        options.key_data = i == 5 ? "x" : 0;
+        options.ticket = i == 6 ? "x" : 0;
+        options.ticket_size = i == 6;
+        assert_int_equal(imc_tls_prepare(&tls, &config, &server, IMAPCONNECT_TLS, 0), codes[i]);
+        assert_int_equal(imc_tls_ticket(&tls, server.address, 0, 0), 0);
+        imc_tls_free(&tls);
+    }
 }
 
 /* ---- suites ---- */
@@ -864,10 +1215,10 @@ static void a_handshake_with_nobody(void **state)
     for (i = 0; i < COUNT(cases); i++) {
         imapconnect_tls tls;
 
-        assert_int_equal(imc_tls_prepare(&tls, &config, 0), 0);
+        assert_int_equal(imc_tls_prepare(&tls, &config, &server, IMAPCONNECT_TLS, 0), 0);
         lower_answer = cases[i].answer;
         lower_calls = 0;
-        assert_int_equal(imc_tls_handshake(&tls, &lower, &server), cases[i].code);
+        assert_int_equal(imc_tls_handshake(&tls, &lower), cases[i].code);
         assert_in_range(lower_calls, 1, 20);
         imc_tls_free(&tls);
         imc_tls_free(&tls); /* twice is harmless */
@@ -879,18 +1230,20 @@ static void a_handshake_with_nobody(void **state)
 static void preparing(void **state)
 {
     imapconnect_config config;
+    imapconnect_server server;
     imapconnect_tls tls;
 
     (void)state;
     imapconnect_config_init(&config);
+    parse_server(&server, "imap.example.org");
     config.ca_path = "/nonexistent/folder";
-    assert_int_equal(imc_tls_prepare(&tls, &config, 1), IMAPCONNECT_E_NO_CA);
+    assert_int_equal(imc_tls_prepare(&tls, &config, &server, IMAPCONNECT_TLS, 1), IMAPCONNECT_E_NO_CA);
     imc_tls_free(&tls);
-    assert_int_equal(imc_tls_prepare(&tls, &config, 0), 0);
+    assert_int_equal(imc_tls_prepare(&tls, &config, &server, IMAPCONNECT_TLS, 0), 0);
     imc_tls_free(&tls);
     config.ca_data = "x";
     config.ca_size = 1;
-    assert_int_equal(imc_tls_prepare(&tls, &config, 1), IMAPCONNECT_E_CA_FILE);
+    assert_int_equal(imc_tls_prepare(&tls, &config, &server, IMAPCONNECT_TLS, 1), IMAPCONNECT_E_CA_FILE);
     imc_tls_free(&tls);
 }
 
@@ -910,6 +1263,14 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_checked_in_a_chain),
     cmocka_unit_test(what_the_callback_refuses),
     cmocka_unit_test(without_verification_a_certificate_must_still_be_there),
+    cmocka_unit_test(the_last_day_of_a_certificate),
+    cmocka_unit_test(a_pin_is_the_hash_of_the_key),
+    cmocka_unit_test(a_ticket_is_good_for_a_day),
+    cmocka_unit_test(what_does_not_change_the_binding),
+    cmocka_unit_test(what_changes_the_binding),
+    cmocka_unit_test(a_changed_ticket_is_none),
+    cmocka_unit_test(days_on_which_a_ticket_is_used),
+    cmocka_unit_test(options_are_looked_at_first),
     cmocka_unit_test(suites_are_aead_with_ephemeral_keys),
     cmocka_unit_test(what_comes_from_below),
     cmocka_unit_test(silence_is_bounded),

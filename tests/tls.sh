@@ -59,7 +59,7 @@ compile() {
 # probe ARGUMENTS: runs the client and takes its report apart.
 probe() {
     number='' code='' phase='' encrypted='' mechanism='' skipped='' opens='' closes='' plain='' hello='' after=''
-    secret='' sni='' versions='' suites='' verdict='' elapsed='' open='' last='' ctx='' alpn='' written=''
+    secret='' sni='' versions='' suites='' verdict='' elapsed='' open='' last='' ctx='' alpn='' written='' resumed=''
     timeout 20 "$bin/tls_probe" "$@" >"$work/probe.out" 2>"$work/probe.err"
     status=$?
     while read -r key a b c d e f g; do
@@ -69,6 +69,7 @@ probe() {
         TIME) elapsed=$a ;;
         CHECKS) verdict="$a${b:+ $b}${c:+ $c}${d:+ $d}${e:+ $e}${f:+ $f}${g:+ $g}" ;;
         CTX) ctx=$a ;;
+        TICKET) resumed=$b ;;
         WIRE)
             for pair in $a $b $c $d $e $f $g; do
                 case $pair in
@@ -972,7 +973,385 @@ endings() {
     done
 }
 
-# The parts, in three groups that run at the same time.
+# ---- config.tls ----
+
+# pin NAME: SHA-256 of the server's SubjectPublicKeyInfo, in hex, as openssl makes it.
+pin() {
+    openssl x509 -in "$certs/$1.pem" -pubkey -noout | openssl pkey -pubin -outform DER | openssl dgst -sha256 -hex |
+        sed 's/.*= *//'
+}
+
+pins() {
+    none="$(pin untrusted)" own="$(pin ca)"
+    for version in tls1_2 tls1_3; do
+        for name in good good-rsa good-chain selfsigned expired wrongname cnonly; do
+            right=$(pin $name)
+            case $name in
+            good*) number_with_chain=0 ;;
+            selfsigned) number_with_chain=-1410 ;;
+            expired) number_with_chain=-1408 ;;
+            *) number_with_chain=-1407 ;;
+            esac
+            # Alone it decides; with the chain both must hold. The key of the CA is not that of the server.
+            pinned "$version" $name 0 -k -p "$right"
+            pinned "$version" $name 0 -k -p "$none" -p "$right"
+            pinned "$version" $name -1426 -k -p "$none"
+            pinned "$version" $name -1426 -k -p "$own"
+            # shellcheck disable=SC2086
+            pinned "$version" $name $number_with_chain $trust -p "$right"
+            [ $number_with_chain != 0 ] || number_with_chain=-1426
+            # shellcheck disable=SC2086
+            pinned "$version" $name $number_with_chain $trust -p "$none" -p "$own"
+        done
+    done
+    # A pin is no way round the rest: no certificate, a weak suite.
+    for flags in "-k" "$trust"; do
+        s_server "$greeting" -nocert -tls1_2 -cipher ADH-AES128-SHA:@SECLEVEL=0
+        # shellcheck disable=SC2086
+        probe $flags -p "$none" -r "$port" localhost
+        server_end
+        refused "a pin and no certificate, $flags" '-1031 -1411 -1412'
+    done
+    liar_pin
+}
+
+# pinned VERSION NAME NUMBER PROBE-ARGUMENTS
+pinned() {
+    version=$1 which=$2 wanted=$3
+    shift 3
+    text=$greeting
+    [ "$wanted" != 0 ] || text=$preauth
+    cert_server "$text" "$which" "-$version"
+    probe "$@" -t 2000 -r "$port" localhost
+    server_end
+    label="pins, $which, $version, $(echo "$*" | sed 's|[^ ]*/||g; s/\([0-9a-f]\{6\}\)[0-9a-f]\{58\}/\1/g')"
+    if [ "$wanted" = 0 ]; then accepted "$label: accepted"; else refused "$label" "$wanted"; fi
+}
+
+# Who shows the pinned certificate must have its key: here he has another one.
+liar_pin() {
+    for version in 1.2 1.3; do
+        for whose in good wrongname; do
+            liar_options="-k $whose"
+            [ $version = 1.3 ] || liar_options="$liar_options -2"
+            lie 1 honest -k -p "$(pin good)" -c NOOP
+            sound
+            if [ $whose = good ]; then
+                [ "$last" -ge 0 ] || why="${why:-$last $code in $phase}"
+                check "control: the pinned certificate with its key, TLS $version" "$why"
+            else
+                one_of "$number" -1031 -1412 || why="${why:-$number $code in $phase}"
+                ! heard "$log.text" || why='a secret was sent'
+                check "the pinned certificate with the key of $whose, TLS $version: refused" "$why"
+            fi
+        done
+    done
+    liar_options=''
+}
+
+# The certificate that the server has seen, by its subject.
+seen_of_us() {
+    sed -n 's/^depth=0 CN = //p' "$log" | sort -u
+}
+
+# shows NAME NUMBER SUBJECT PROBE-ARGUMENTS: the client's certificate is asked for, and that of SUBJECT comes.
+shows() {
+    label=$1 wanted=$2 subject=$3
+    shift 3
+    for version in tls1_2 tls1_3; do
+        # shellcheck disable=SC2086
+        cert_server "$preauth" good "-$version" $ask "$certs/ca.pem" -verify_return_error
+        # shellcheck disable=SC2086
+        probe $trust "$@" -t 2000 -r "$port" localhost
+        server_end
+        sound
+        [ "$wanted" != 0 ] || [ "$number" = 0 ] || why="${why:-$number $code in $phase}"
+        [ "$wanted" = 0 ] || [ "$number" != 0 ] || why="${why:-the server has let us in}"
+        [ "$(seen_of_us)" = "$subject" ] || why="${why:-the server has seen $(seen_of_us)}"
+        check "our certificate, $label, $version" "$why"
+    done
+}
+
+own_certificate() {
+    for name in clientonly good-rsa; do
+        sed '/END CERTIFICATE/q' "$certs/$name.pem" | openssl x509 -outform DER -out "$certs/$name.cert.der"
+        openssl pkey -in "$certs/$name.key" -outform DER -out "$certs/$name.key.der"
+    done
+    openssl pkcs8 -topk8 -in "$certs/clientonly.key" -passout pass:x -out "$work/locked.key"
+    openssl ec -in "$certs/clientonly.key" -out "$work/sec1.key" 2>/dev/null
+    ask='-Verify 1 -CAfile'
+    mine=$certs/clientonly
+    shows 'from files' 0 clientonly -e "$mine.pem" -a "$mine.key"
+    shows 'from PEM buffers' 0 clientonly -E "$mine.pem" -A "$mine.key"
+    shows 'from DER buffers' 0 clientonly -d -E "$mine.cert.der" -A "$mine.key.der"
+    shows 'from DER files' 0 clientonly -d -e "$mine.cert.der" -a "$mine.key.der"
+    shows 'an EC key as SEC 1 writes it' 0 clientonly -e "$mine.pem" -a "$work/sec1.key"
+    shows 'with its chain' 0 good-chain -e "$certs/good-chain.pem" -a "$certs/good-chain.key"
+    shows 'RSA, with its chain' 0 good-rsa -e "$certs/good-rsa.pem" -a "$certs/good-rsa.key"
+    shows 'on a shared context' 0 clientonly -X "$certs/ca.pem" -e "$mine.pem" -a "$mine.key"
+    shows 'in a non-blocking session, a byte at a time' 0 clientonly -n -b -e "$mine.pem" -a "$mine.key"
+    shows 'of another CA: refused' 1 untrusted -e "$certs/untrusted.pem" -a "$certs/untrusted.key"
+    shows 'expired: refused' 1 expired -e "$certs/expired.pem" -a "$certs/expired.key"
+    shows 'without its chain: refused' 1 good-chain -E "$certs/good-partial.pem" -A "$certs/good-partial.key"
+    shows 'with the key of another: refused' 1 clientonly -e "$mine.pem" -a "$certs/good.key"
+    shows 'none: refused' 1 ''
+    ask='-verify 1 -CAfile'
+    shows 'none, and none is needed' 0 ''
+    ask='-CAfile'
+    shows 'not asked for: not sent' 0 '' -e "$mine.pem" -a "$mine.key"
+    # An impostor does not get to see it, nor does a wrong pin.
+    for flags in "$trust" "-k -p $(pin good)"; do
+        cert_server "$greeting" untrusted -tls1_3 -Verify 1 -CAfile "$certs/ca.pem"
+        # shellcheck disable=SC2086
+        probe $flags -e "$mine.pem" -a "$mine.key" -r "$port" localhost
+        server_end
+        refused "our certificate and an impostor, ${flags%% *}" '-1410 -1426'
+        expect "our certificate and an impostor, ${flags%% *}: not shown" "$(seen_of_us)" ''
+    done
+    own_certificate_broken
+}
+
+own_certificate_broken() {
+    before 'our certificate: the file is missing' -1427 -k -e "$work/missing" -a "$mine.key"
+    before 'our certificate: the key is missing' -1427 -k -e "$mine.pem" -a "$work/missing"
+    before 'our certificate: no key' -1427 -k -e "$mine.pem"
+    before 'our certificate: a key alone' -1427 -k -a "$mine.key"
+    before 'our certificate: a buffer without a key' -1427 -k -E "$mine.pem"
+    before 'our certificate: an RSA key for an EC one' -1427 -k -e "$mine.pem" -a "$certs/good-rsa.key"
+    before 'our certificate: an EC key for an RSA one' -1427 -k -e "$certs/good-rsa.pem" -a "$certs/good.key"
+    before 'our certificate: PEM as DER' -1427 -k -d -E "$mine.pem" -A "$mine.key"
+    before 'our certificate: DER as PEM' -1427 -k -E "$mine.cert.der" -A "$mine.key.der"
+    before 'our certificate: broken' -1427 -k -E "$certs/broken.pem" -A "$mine.key"
+    before 'our certificate: empty' -1427 -k -e "$certs/empty.pem" -a "$certs/empty.pem"
+    before 'our certificate: a locked key' -1427 -k -e "$mine.pem" -a "$work/locked.key"
+    before 'our certificate: RSA-1024' -1427 -k -e "$certs/rsa1024.pem" -a "$certs/rsa1024.key"
+    before 'our certificate: broken, on a shared context' -1427 -X "$certs/ca.pem" -e "$certs/broken.pem" -a "$mine.key"
+    expect 'our certificate: the shared context is as it was' "$ctx" unchanged
+}
+
+# Says goodbye as an IMAP server does, since OpenSSL forgets a session that ends without close_notify.
+goodbye() {
+    said=$(grep -a -c LOGOUT "$log")
+    tries=0
+    while [ $tries -lt 500 ]; do
+        tries=$((tries + 1))
+        if [ "$(grep -a -c LOGOUT "$log")" -gt "$said" ]; then
+            printf '* BYE\r\n%s OK\r\n' "$(grep -a LOGOUT "$log" | tail -n 1 | cut -d ' ' -f 1)" >&3
+            return
+        fi
+        sleep 0.01
+    done
+}
+
+# visit PROBE-ARGUMENTS: connects, disconnects.
+visit() {
+    goodbye &
+    goodbye=$!
+    # shellcheck disable=SC2086
+    probe $trust -q -t 2000 -r "$port" "$@"
+    kill $goodbye 2>/dev/null
+    wait $goodbye 2>/dev/null
+}
+
+# How many sessions the server has resumed.
+hits() {
+    sed -n 's/^ *\([0-9]*\) session cache hits.*/\1/p' "$log"
+}
+
+# twice NAME HITS "FIRST" "SECOND" HOST2: two visits of one server, the second with the ticket of the first. The server
+# is the one of cert_server in $serves.
+twice() {
+    label="ticket, $1, $version" wanted=$2 first=$3 second=$4 host=${5:-localhost}
+    rm -f "$work/ticket" "$work/next"
+    # shellcheck disable=SC2086
+    cert_server "$preauth" $serves -$version -naccept 2
+    # shellcheck disable=SC2086
+    visit $first -O "$work/ticket" localhost
+    accepted "$label: the first visit"
+    printf '%s\r\n' "$preauth" >&3
+    # shellcheck disable=SC2086
+    visit $second -O "$work/next" "$host"
+    server_end
+    accepted "$label: the second visit"
+    expect "$label: resumed" "$(hits)" "$wanted"
+}
+
+tickets_used() {
+    serves=good
+    for version in tls1_2 tls1_3; do
+        twice 'used' 1 -R "-R -i $work/ticket"
+        expect "ticket, used, $version: its last day stays" "$(head -c 3 "$work/next" | cksum)" \
+            "$(head -c 3 "$work/ticket" | cksum)"
+        cp "$work/ticket" "$work/ticket.$version"
+        twice 'not kept' 0 -R -R
+        twice 'never asked for' 0 '' ''
+        expect "ticket, never asked for, $version: none given" "$(wc -c <"$work/ticket")" 0
+        twice 'asked for late' 0 '' -R
+        twice 'pins and nothing else' 0 "-p $(pin good)" "-p $(pin good)"
+        twice 'with a pin' 1 "-R -p $(pin good)" "-i $work/ticket -p $(pin good)"
+        twice 'a byte at a time' 1 -R "-i $work/ticket -b -n"
+        twice 'the name in capitals' 1 -R "-i $work/ticket" LOCALHOST
+        twice 'the name with its dot' 1 -R "-i $work/ticket" localhost.
+        twice 'the port written out' 1 -R "-i $work/ticket" localhost:993
+        trust=-k
+        twice 'verify off' 1 -R "-i $work/ticket"
+        serves=selfsigned
+        twice 'verify off, self-signed' 1 -R "-i $work/ticket"
+        twice 'verify off, self-signed, pinned' 1 "-R -p $(pin selfsigned)" "-i $work/ticket -p $(pin selfsigned)"
+        set_trust ca.pem
+        serves="good -Verify 1 -CAfile $certs/ca.pem -id_prefix x"
+        ours="-e $certs/clientonly.pem -a $certs/clientonly.key"
+        twice 'with our certificate' 1 "-R $ours" "-i $work/ticket $ours"
+        # On the last day of a certificate it is not used.
+        serves='good-lasthour'
+        ends=$(date -u -d "$(openssl x509 -in "$certs/good-lasthour.pem" -noout -enddate | cut -d = -f 2)" +%j)
+        wanted=1
+        [ "$ends" != "$(date -u +%j)" ] || wanted=0
+        twice 'of a certificate that ends in an hour' $wanted -R "-i $work/ticket"
+        trust=-k
+        twice 'of that certificate, verify off' 1 -R "-i $work/ticket"
+        set_trust ca.pem
+        serves=good
+        # One context, two sessions, nothing asked for: wolfSSL's own cache is left alone.
+        cert_server "$preauth" good -$version -naccept 2
+        {
+            until grep -a -q 'CONNECTION CLOSED' "$log"; do sleep 0.01; done
+            printf '%s\r\n' "$preauth" >&3
+        } &
+        greeter=$!
+        probe -X "$certs/ca.pem" -r "$port" -T "$port" localhost
+        kill $greeter 2>/dev/null
+        server_end
+        accepted "two sessions on a shared context, $version"
+        expect "two sessions on a shared context, $version: none resumed" "$(hits)" 0
+    done
+}
+
+# A server that does not know the ticket gets no credit for it.
+tickets_elsewhere() {
+    for version in tls1_2 tls1_3; do
+        trust="-C $certs/ca.pem -i $work/ticket.$version"
+        cert_server "$preauth" good -$version
+        # shellcheck disable=SC2086
+        probe $trust -r "$port" localhost
+        server_end
+        accepted "ticket, a server that has forgotten it, $version: accepted"
+        for case in 'untrusted -1410' 'selfsigned -1410' 'expired -1408' 'wrongname -1407' 'rsa1024 -1412'; do
+            cert_server "$greeting" "${case% *}" -$version
+            # shellcheck disable=SC2086
+            probe $trust -t 2000 -r "$port" localhost
+            server_end
+            refused "ticket, a server that has never seen it, ${case% *}, $version" "${case#* }"
+        done
+        other=tls1_2
+        [ $version != tls1_2 ] || other=tls1_3
+        for name in good untrusted; do
+            cert_server "$greeting" $name -$other
+            # shellcheck disable=SC2086
+            probe $trust -t 2000 -r "$port" localhost
+            server_end
+            refused "ticket of $version, a server with $other, $name" -1428
+        done
+        s_server "$greeting" -nocert -tls1_2 -cipher ADH-AES128-SHA:@SECLEVEL=0
+        # shellcheck disable=SC2086
+        probe $trust -t 2000 -r "$port" localhost
+        server_end
+        refused "ticket of $version, a server without a certificate" '-1428 -1411'
+    done
+    set_trust ca.pem
+}
+
+# not_taken NAME HOST PROBE-ARGUMENTS: before anything is sent.
+not_taken() {
+    label="ticket, $1, $version: not taken" host=$2
+    shift 2
+    probe -r 1 "$@" "$host"
+    sound
+    [ "$number" = -1428 ] || why="${why:-$number $code, wanted -1428}"
+    [ "$opens" = 0 ] || why="${why:-it has connected}"
+    check "$label" "$why"
+}
+
+# changed OFFSET: the ticket with this byte made another one.
+changed() {
+    {
+        head -c "$1" "$ticket"
+        tail -c +$(($1 + 1)) "$ticket" | head -c 1 | tr '\000-\377' '\001-\377\000'
+        tail -c +$(($1 + 2)) "$ticket"
+    } >"$work/changed"
+}
+
+tickets_not_taken() {
+    for version in tls1_2 tls1_3; do
+        ticket=$work/ticket.$version
+        set -- -C "$certs/ca.pem" -i "$ticket"
+        not_taken 'another host' 127.0.0.1 "$@"
+        not_taken 'another name' localhost.localdomain "$@"
+        not_taken 'another port' localhost:994 "$@"
+        not_taken 'STARTTLS' localhost:993 "$@" -s 2
+        not_taken 'verify off' localhost "$@" -k
+        not_taken 'a pin more' localhost "$@" -p "$(pin good)"
+        not_taken 'our certificate' localhost "$@" -e "$certs/clientonly.pem" -a "$certs/clientonly.key"
+        not_taken 'other CAs' localhost "$@" -C "$certs/cadir"
+        not_taken 'CAs from a buffer' localhost "$@" -P "$certs/ca.pem"
+        not_taken 'CAs from a context' localhost -X "$certs/ca.pem" -i "$ticket"
+        size=$(wc -c <"$ticket")
+        # Format, day, binding, session, seal; of the session every seventh byte.
+        for at in 0 1 2 3 18 $(seq 19 7 $((size - 33))) $((size - 33)) $((size - 32)) $((size - 1)); do
+            changed "$at"
+            not_taken "byte $at changed" localhost -C "$certs/ca.pem" -i "$work/changed"
+        done
+        for left in 0 1 18 19 51 $((size - 1)); do
+            head -c "$left" "$ticket" >"$work/changed"
+            not_taken "cut after $left bytes" localhost -C "$certs/ca.pem" -i "$work/changed"
+        done
+        { cat "$ticket" && printf x; } >"$work/changed"
+        not_taken 'a byte longer' localhost -C "$certs/ca.pem" -i "$work/changed"
+        # Made without verification, for the same server.
+        serves=good trust=-k
+        twice 'verify off' 1 -R "-i $work/ticket"
+        set_trust ca.pem
+        not_taken 'made with verify off' localhost -C "$certs/ca.pem" -i "$work/ticket"
+        twice 'with a pin' 1 "-R -p $(pin good)" "-i $work/ticket -p $(pin good)"
+        not_taken 'made with a pin' localhost -C "$certs/ca.pem" -i "$work/ticket"
+        not_taken 'made with another pin' localhost -C "$certs/ca.pem" -i "$work/ticket" -p "$(pin ca)"
+    done
+}
+
+# A real server, in each mode: a login process of its own for each connection forgets, one for all remembers.
+tickets_dovecot() {
+    for kind in normal one-login; do
+        CERTS=$certs sh tests/dovecot.sh start "$work/$kind" $kind >"$work/dovecot.log" 2>&1 || {
+            not_ok "ticket, Dovecot, $kind: starts" 'it does not' "$work/dovecot.log"
+            continue
+        }
+        # shellcheck disable=SC1090,SC1091
+        . "$work/$kind/env"
+        for mode in 1 2; do
+            at=$IMAPS_PORT used=''
+            [ $mode = 1 ] || at=$IMAP_PORT
+            for visit in 1 2 3; do
+                # shellcheck disable=SC2086
+                probe -s $mode -C "$CADIR" -U "$USER" -W "$PASSWORD" -R $used -O "$work/ticket" -c NOOP -q \
+                    "localhost:$at"
+                used="-i $work/ticket" wanted=0
+                [ $kind = normal ] || [ $visit = 1 ] || wanted=1
+                accepted "ticket, Dovecot, $kind, secure $mode, visit $visit"
+                expect "ticket, Dovecot, $kind, secure $mode, visit $visit: resumed" "$resumed" $wanted
+            done
+        done
+        sh tests/dovecot.sh stop "$work/$kind"
+    done
+}
+
+tickets() {
+    tickets_dovecot
+    tickets_used
+    tickets_elsewhere
+    tickets_not_taken
+}
+
+# The parts, in four groups that run at the same time.
 # shellcheck disable=SC2030,SC2031
 group() {
     name=$1
@@ -999,6 +1378,7 @@ group() {
 names=''
 group names certificates_good certificates_bad certificates_as_ca addresses verify_off handshakes
 group trust control weak_servers trust_sources shared_context self_issued forged poisoned
+group options tickets pins own_certificate
 group lies honest stripping injection not_tls patience endings
 for pid in $groups; do
     wait "$pid"

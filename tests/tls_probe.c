@@ -6,11 +6,15 @@
        -C PATH     CA folder or file   -P, -D FILE CA buffer, PEM or DER
        -X FILE     a shared WOLFSSL_CTX with the CAs of FILE, -w HOW  spoiled: none callback weak psk
        -r PORT     connect to 127.0.0.1:PORT, whatever SERVER says; -6 to [::1]:PORT
+       -U, -W TEXT user name and password in place of the secrets that are looked for
        -o          the default transport, nothing is recorded
        -b          a byte at a time, and every other call would block
        -t MS       time limit          -B BYTES    max_reply      -n  non-blocking
        -c COMMAND  sent once connected (NOOP by imapconnect_noop), -q  disconnect at the end
        -T PORT     connect a second time with the same configuration, to PORT, verify on
+       -e, -a FILE our certificate and its key as files     -E, -A FILE  as buffers     -d  they are DER
+       -p HEX      a pin; several are allowed
+       -R          ask for a ticket   -i FILE     use the ticket in it   -O FILE  write the newest ticket there
        -v          print the log and the list
 
    It prints, for the shell to compare:
@@ -18,6 +22,7 @@
        RESULT number name detail phase encrypted mechanism skipped
        COMMAND number name phase open                              for each -c
        WIRE opens closes plain hello after secret sni versions suites
+       TICKET size resumed                                  for -O, before the end
        CHECKS what the library must never do, "CHECKS clean" when it did not
        TIME milliseconds
 
@@ -71,6 +76,11 @@ struct text {
 
 struct probe {
     imapconnect_config config;
+    imapconnect_tls_options tls;
+    uint8_t pins[4 * IMAPCONNECT_PIN_SIZE];
+    const char *ticket; /* the file for it */
+    const char *user;
+    const char *password;
     imapconnect_session session;
     struct wire wire;
     struct text log;
@@ -400,6 +410,23 @@ static int run_commands(struct probe *probe, imapconnect_list *list)
     return result;
 }
 
+/* Into the file; a smaller buffer must be left alone. */
+static void keep_ticket(struct probe *probe)
+{
+    static unsigned char bytes[65536], untouched[65536];
+    size_t size = imapconnect_ticket(&probe->session, 0, 0);
+    FILE *file = probe->ticket ? fopen(probe->ticket, "wb") : 0;
+    if (!file)
+        return;
+    if (size > sizeof bytes || (size && imapconnect_ticket(&probe->session, bytes, size - 1) != size) ||
+        memcmp(bytes, untouched, sizeof bytes) || imapconnect_ticket(&probe->session, bytes, sizeof bytes) != size ||
+        fwrite(bytes, 1, size, file) != size)
+        exit(3);
+    fclose(file);
+    printf("TICKET %lu %d\n", (unsigned long)size,
+           probe->session.tls.ssl ? wolfSSL_session_reused(probe->session.tls.ssl) : 0);
+}
+
 static int probe_once(struct probe *probe, const char *server)
 {
     static char text[4096];
@@ -411,8 +438,8 @@ static int probe_once(struct probe *probe, const char *server)
     int result;
     int last;
     imapconnect_list_init(&list, text, sizeof text);
-    result =
-        whole(probe, imapconnect(session, server, USER, PASSWORD, keep_log, &list, probe->secure, probe->verify));
+    result = whole(probe, imapconnect(session, server, probe->user, probe->password, keep_log, &list, probe->secure,
+                                      probe->verify));
     printf("TIME %ld\n", now() - start);
     printf("RESULT %d %s %d %s %d %s %u\n", result > 0 ? 0 : result, or_dash(imapconnect_code_name(result)),
            imapconnect_detail(session), imapconnect_phase(session), imapconnect_is_encrypted(session),
@@ -424,6 +451,7 @@ static int probe_once(struct probe *probe, const char *server)
         last = run_commands(probe, &list);
         printf("TIME %ld\n", now() - start);
     }
+    keep_ticket(probe);
     size = probe->wire.size;
     verdict = checks(probe, &list, imapconnect_code_is_fatal(last) || result < 0 ? last : 0);
     if (probe->quit || last < 0)
@@ -440,15 +468,28 @@ static int probe_once(struct probe *probe, const char *server)
 
 static void *load(const char *path, size_t *size)
 {
-    static char bytes[65536];
+    static char all[6][65536]; /* one for each option that reads a file */
+    static int used;
+    char *bytes = all[used++ % 6];
     FILE *file = fopen(path, "rb");
     if (!file) {
         perror(path);
         exit(2);
     }
-    *size = fread(bytes, 1, sizeof bytes, file);
+    *size = fread(bytes, 1, sizeof all[0], file);
     fclose(file);
     return bytes;
+}
+
+static void add_pin(struct probe *probe, const char *hex)
+{
+    unsigned byte;
+    size_t i;
+    for (i = 0; i < IMAPCONNECT_PIN_SIZE && sscanf(hex + 2 * i, "%2x", &byte) == 1; i++)
+        probe->pins[probe->tls.pin_count * IMAPCONNECT_PIN_SIZE + i] = (uint8_t)byte;
+    probe->tls.pins = probe->pins;
+    if (i != IMAPCONNECT_PIN_SIZE || ++probe->tls.pin_count > 4)
+        exit(2);
 }
 
 static int believe(int preverify, WOLFSSL_X509_STORE_CTX *store)
@@ -509,6 +550,45 @@ static void usage(void)
     exit(2);
 }
 
+/* Those of config.tls. Returns 0 for others. */
+static int tls_option(struct probe *probe, int c, const char *value)
+{
+    imapconnect_tls_options *tls = &probe->tls;
+    switch (c) {
+    case 'e':
+        tls->cert_path = value;
+        break;
+    case 'a':
+        tls->key_path = value;
+        break;
+    case 'E':
+        tls->cert_data = load(value, &tls->cert_size);
+        break;
+    case 'A':
+        tls->key_data = load(value, &tls->key_size);
+        break;
+    case 'd':
+        tls->format = IMAPCONNECT_DER;
+        break;
+    case 'p':
+        add_pin(probe, value);
+        break;
+    case 'R':
+        tls->resume = 1;
+        break;
+    case 'i':
+        tls->ticket = load(value, &tls->ticket_size);
+        break;
+    case 'O':
+        probe->ticket = value;
+        break;
+    default:
+        return 0;
+    }
+    probe->config.tls = tls;
+    return 1;
+}
+
 static void option(struct probe *probe, int c, char *value, const char **ca, const char **how)
 {
     imapconnect_config *config = &probe->config;
@@ -539,6 +619,12 @@ static void option(struct probe *probe, int c, char *value, const char **ca, con
         break;
     case 'r':
         probe->wire.port = (uint16_t)atoi(value);
+        break;
+    case 'U':
+        probe->user = value;
+        break;
+    case 'W':
+        probe->password = value;
         break;
     case '6':
         probe->wire.family = AF_INET6;
@@ -593,9 +679,12 @@ int main(int argc, char **argv)
     probe.wire.family = AF_INET;
     probe.wire.fd = -1;
     probe.own = 1;
+    probe.user = USER;
+    probe.password = PASSWORD;
     probe.config.timeout = 5000;
-    while ((c = getopt(argc, argv, "s:kC:P:D:X:w:r:6obt:B:nc:qT:v")) != -1)
-        option(&probe, c, optarg, &ca, &how);
+    while ((c = getopt(argc, argv, "s:kC:P:D:X:w:r:6obt:B:nc:qT:ve:a:E:A:dp:Ri:O:U:W:")) != -1)
+        if (!tls_option(&probe, c, optarg))
+            option(&probe, c, optarg, &ca, &how);
     if (optind + 1 != argc)
         usage();
     if (probe.own) {
