@@ -1151,7 +1151,6 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #endif
 
 #ifndef IMAPCONNECT_NO_TLS
-#include <errno.h>
 #ifdef WOLFSSL_USER_SETTINGS
 #include <wolfssl/wolfcrypt/settings.h>
 #else
@@ -1160,6 +1159,9 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #include <wolfssl/ssl.h>
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
+#ifndef NO_FILESYSTEM
+#include <errno.h> /* why a file was not opened */
+#endif
 #ifndef WOLFSSL_ALWAYS_VERIFY_CB
 #error "imapconnect.h: build wolfSSL with WOLFSSL_ALWAYS_VERIFY_CB, or no certificate can be checked."
 #endif
