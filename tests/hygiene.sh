@@ -16,26 +16,6 @@ trap 'exit 1' HUP INT TERM
 posix=-D_POSIX_C_SOURCE=200809L
 here=tests/hygiene
 
-# check NAME COMMAND...: the command must succeed.
-check() {
-    what=$1
-    shift
-    if "$@" >"$work/out" 2>&1; then
-        ok "$what"
-    else
-        not_ok "$what" "$*" "$work/out"
-    fi
-}
-
-# empty NAME TEXT: there must be none.
-empty() {
-    if [ -z "$2" ]; then
-        ok "$1"
-    else
-        not_ok "$1" "$(echo "$2" | tr '\n' ' ')"
-    fi
-}
-
 # compile_and_run LANGUAGE COMPILER OPTION...: one unit with the implementation, and main.
 compile_and_run() {
     language=$1 compiler=$2

@@ -21,6 +21,9 @@ work=$(mktemp -d "$BUILD_DIR/size.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
+# shellcheck source=tests/processors.sh
+. tests/processors.sh
+
 # ---- what is allowed ----
 
 # What the header may cost today, in bytes. A limit is only ever lowered, towards the goal behind it.
@@ -34,36 +37,7 @@ budgets='m3       linked:connect      13000   8192
          rv32imc  stack                1024   1024
          x86-64   stack                1024   1024'
 
-# ---- the processors, and the groups of functions ----
-
-# The settings of wolfSSL for all but x86-64: a folder with a user_settings.h.
-: "${SETTINGS:=tests/size}"
-
-processors='m0+ m3 m33 rv32imc x86-64'
-
-# processor NAME: sets `prefix` of its tools, `machine`, and `flags` for what is compiled.
-processor() {
-    prefix=arm-none-eabi- flags="-DWOLFSSL_USER_SETTINGS -I$SETTINGS -I$work/include"
-    case $1 in
-    m0+) machine='-mcpu=cortex-m0plus -mthumb' ;;
-    m3) machine='-mcpu=cortex-m3 -mthumb' ;;
-    m33) machine='-mcpu=cortex-m33 -mthumb' ;;
-    rv32imc)
-        prefix=riscv64-unknown-elf- machine='-march=rv32imc -mabi=ilp32'
-        flags="--specs=picolibc.specs $flags"
-        ;;
-    x86-64) prefix='' machine='' flags='-fno-asynchronous-unwind-tables' ;;
-    *)
-        echo "size.sh: no such processor: $1" >&2
-        exit 2
-        ;;
-    esac
-    flags="$machine -std=c99 -Os -I. $flags -DIMAPCONNECT_NO_SOCKETS -DIMAPCONNECT_NO_STRINGS"
-}
-
-# Only wolfSSL's headers of the system, and none of its libc's.
-mkdir "$work/include"
-ln -s /usr/include/wolfssl "$work/include/wolfssl"
+# ---- the groups of functions ----
 
 connect='config_init init_sized list_init list_next command noop disconnect close strerror'
 documented='check select_mailbox list_messages recv_headers recv_message set_message_flags expunge_messages
@@ -88,6 +62,7 @@ group() {
 
 # ---- measuring ----
 
+small='-Os -DIMAPCONNECT_NO_SOCKETS -DIMAPCONNECT_NO_STRINGS'
 printf '#define IMAPCONNECT_IMPLEMENTATION\n#include "imapconnect.h"\n' >"$work/header.c"
 
 # compile NAME OPTION...: $work/NAME.o, for the processor and the group that are set.
@@ -95,7 +70,7 @@ compile() {
     object=$1
     shift
     # shellcheck disable=SC2086
-    "${prefix}gcc" $flags $switches "$@" -c "$work/header.c" -o "$work/$object.o"
+    "${prefix}gcc" $flags $small $switches "$@" -c "$work/header.c" -o "$work/$object.o"
 }
 
 # The same in pieces, for the linker to choose from; what each function has of the stack is told beside it.
@@ -202,7 +177,7 @@ stack() {
 session_size() {
     printf '#include "imapconnect.h"\nchar measured[sizeof(imapconnect_session)];\n' >"$work/session.c"
     # shellcheck disable=SC2086
-    "${prefix}gcc" $flags -c "$work/session.c" -o "$work/session.o"
+    "${prefix}gcc" $flags $small -c "$work/session.c" -o "$work/session.o"
     "${prefix}nm" -S -t d "$work/session.o" | awk '$4 == "measured" { print $2 + 0 }'
 }
 
