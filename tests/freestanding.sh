@@ -28,7 +28,7 @@ strangers() {
 }
 
 writable() {
-    "${prefix}size" -A "$work/object.o" | awk '/^\.s?(data|bss|init_array|ctors)($|\.[^r])/ && $2 > 0 { print $1, $2 }'
+    "${prefix}size" -A "$work/object.o" | awk '$1 ~ /^\.s?(data|bss|init_array|ctors)($|\.[^r])/ && $2 > 0 { print $1, $2 }'
 }
 
 # ---- what may be included ----
