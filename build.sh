@@ -70,6 +70,7 @@ missing() {
     has g++ || echo g++
     has clang++ || echo clang
     has_fuzzer || echo libclang-rt-dev
+    has dpkg-source || echo dpkg-dev
 }
 
 # ---- installing ----
