@@ -5,6 +5,8 @@
 #   ./build.sh build    installs what is missing, and builds build/imapconnect and the other examples
 #   ./build.sh test     installs what is missing, builds, and runs all the tests
 #   ./build.sh fuzz N   installs what is missing, and fuzzes each of the four targets for N seconds
+#   ./build.sh size     installs what is missing, and measures code, constants and stack on five processors;
+#                       `size rooms` and `size stack` say where it goes, see tests/size.sh
 #   ./build.sh help     says this
 #
 # On Debian and Ubuntu, as root or with sudo, missing packages come from apt; nothing is installed when nothing is
@@ -44,12 +46,22 @@ has_header() {
     echo "#include <$1>" | gcc -E - >/dev/null 2>&1
 }
 
-# Prints the packages that are missing for $1: build, demo or test.
+# The compilers of the processors that size.sh measures.
+missing_compilers() {
+    has arm-none-eabi-gcc || echo gcc-arm-none-eabi
+    [ -f /usr/lib/arm-none-eabi/newlib/libc.a ] || echo libnewlib-arm-none-eabi
+    has riscv64-unknown-elf-gcc || echo gcc-riscv64-unknown-elf
+    [ -f /usr/lib/picolibc/riscv64-unknown-elf/picolibc.specs ] || echo picolibc-riscv64-unknown-elf
+}
+
+# Prints the packages that are missing for $1: build, demo, test or size.
 missing() {
     has gcc || echo gcc
     has_header stdio.h || echo libc6-dev
     has_header wolfssl/ssl.h || echo libwolfssl-dev
     [ "$1" != build ] || return 0
+    [ "$1" = demo ] || missing_compilers
+    [ "$1" != size ] || return 0
     has openssl || echo openssl
     has setpriv || echo util-linux
     has dovecot && [ -x /usr/lib/dovecot/imap ] || echo dovecot-imapd
@@ -58,6 +70,7 @@ missing() {
     has g++ || echo g++
     has clang++ || echo clang
     has_fuzzer || echo libclang-rt-dev
+    has dpkg-source || echo dpkg-dev
 }
 
 # ---- installing ----
@@ -207,6 +220,11 @@ test)
 fuzz)
     need test
     exec sh tests/fuzz.sh "${2:-60}"
+    ;;
+size)
+    need size
+    shift
+    exec sh tests/size.sh "$@"
     ;;
 help | -h | --help) sed -n '2,/^set -eu/s/^# \{0,1\}//p' build.sh ;;
 *)

@@ -621,7 +621,9 @@ typedef struct imapconnect_config {
        store, where wolfSSL can load it. */
 
     /* A context of yours, with its CAs loaded, for any number of sessions; never changed or freed here. No setting of
-       it weakens a session. With a verify callback on its WOLFSSL_CERT_MANAGER every certificate is refused. */
+       it weakens a session. With a verify callback on its WOLFSSL_CERT_MANAGER every certificate is refused. A wolfSSL
+       without malloc (WOLFSSL_STATIC_MEMORY, WOLFSSL_NO_MALLOC, WOLFSSL_DYN_CERT) needs one, made by
+       wolfSSL_CTX_load_static_memory(); there a server that sends an old root along is refused (IMAPCONNECT_E_WEAK). */
     struct WOLFSSL_CTX *wolfssl_ctx;
     /* A buffer, in flash say, of ca_size bytes: IMAPCONNECT_DER, one certificate; IMAPCONNECT_PEM or 0, any
        number of them. */
@@ -1339,7 +1341,6 @@ IMAPCONNECT_API size_t imapconnect_ticket(const imapconnect_session *session, vo
 #endif
 
 #ifndef IMAPCONNECT_NO_TLS
-#include <errno.h>
 #ifdef WOLFSSL_USER_SETTINGS
 #include <wolfssl/wolfcrypt/settings.h>
 #else
@@ -1355,8 +1356,15 @@ IMAPCONNECT_API size_t imapconnect_ticket(const imapconnect_session *session, vo
 #define IMC_HAS_TICKETS
 #endif
 #endif
+#ifndef NO_FILESYSTEM
+#include <errno.h> /* why a file was not opened */
+#endif
 #ifndef WOLFSSL_ALWAYS_VERIFY_CB
 #error "imapconnect.h: build wolfSSL with WOLFSSL_ALWAYS_VERIFY_CB, or no certificate can be checked."
+#endif
+#if defined(WOLFSSL_NO_MALLOC) && !defined(WOLFSSL_DYN_CERT)
+/* A CA would keep a pointer to its key in memory that is free again, and that the next message from the server fills. */
+#error "imapconnect.h: with WOLFSSL_NO_MALLOC build wolfSSL with WOLFSSL_DYN_CERT, too."
 #endif
 #ifndef NO_MD5
 #include <wolfssl/wolfcrypt/md5.h>

@@ -20,6 +20,27 @@ not_ok() {
     [ ! -s "${3:-}" ] || head -n 20 "$3"
 }
 
+# check NAME COMMAND...: the command must succeed; what it prints is in $work, a folder of the script's.
+check() {
+    what=$1
+    shift
+    # shellcheck disable=SC2154
+    if "$@" >"$work/out" 2>&1; then
+        ok "$what"
+    else
+        not_ok "$what" "$*" "$work/out"
+    fi
+}
+
+# empty NAME TEXT: there must be none.
+empty() {
+    if [ -z "$2" ]; then
+        ok "$1"
+    else
+        not_ok "$1" "$(echo "$2" | tr '\n' ' ')"
+    fi
+}
+
 sum_up() {
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -16,26 +16,6 @@ trap 'exit 1' HUP INT TERM
 posix=-D_POSIX_C_SOURCE=200809L
 here=tests/hygiene
 
-# check NAME COMMAND...: the command must succeed.
-check() {
-    what=$1
-    shift
-    if "$@" >"$work/out" 2>&1; then
-        ok "$what"
-    else
-        not_ok "$what" "$*" "$work/out"
-    fi
-}
-
-# empty NAME TEXT: there must be none.
-empty() {
-    if [ -z "$2" ]; then
-        ok "$1"
-    else
-        not_ok "$1" "$(echo "$2" | tr '\n' ' ')"
-    fi
-}
-
 # compile_and_run LANGUAGE COMPILER OPTION...: one unit with the implementation, and main.
 compile_and_run() {
     language=$1 compiler=$2
@@ -174,6 +154,21 @@ for group in $groups COMMANDS; do
 done
 check "NO_COMMANDS, C++" compile_and_run c++ g++ -std=c++11 -DORDER=1 -DIMAPCONNECT_NO_COMMANDS $no_tls
 
+# wolfSSL built in other ways than Debian's; variants.sh builds and runs them.
+without_malloc='-DWOLFSSL_STATIC_MEMORY -DWOLFSSL_NO_MALLOC'
+for settings in -DNO_MD5 -DNO_FILESYSTEM -DSINGLE_THREADED "$without_malloc -DWOLFSSL_DYN_CERT"; do
+    # Several words.
+    # shellcheck disable=SC2086
+    check "wolfSSL with $settings" object "$work/settings.o" -DWOLFSSL_USER_SETTINGS -Itests/variants $settings
+done
+# shellcheck disable=SC2086
+object "$work/settings.o" -DWOLFSSL_USER_SETTINGS -Itests/variants $without_malloc >"$work/out" 2>&1
+if grep -q 'error.*WOLFSSL_DYN_CERT' "$work/out"; then
+    ok "WOLFSSL_NO_MALLOC without WOLFSSL_DYN_CERT: advice"
+else
+    not_ok "WOLFSSL_NO_MALLOC without WOLFSSL_DYN_CERT: advice" "no #error names it"
+fi
+
 # ---- the object ----
 
 # No heap, no stdio, nothing that exits: what is not in these lists must not be called.
@@ -247,7 +242,7 @@ empty "macros: all begin with IMAPCONNECT" "$(grep -Ev '^(IMAPCONNECT_|imapconne
 # ---- form ----
 
 if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
-    check "clang-format" clang-format --dry-run -Werror imapconnect.h tests/*.[ch] tests/hygiene/*.c examples/*.c
+    check "clang-format" clang-format --dry-run -Werror imapconnect.h tests/*.[ch] tests/*/*.[ch] examples/*.c
 fi
 
 sum_up
