@@ -1,0 +1,84 @@
+/* wolfSSL for a device that reads mail with imapconnect.h: compile wolfSSL and your program with
+   -DWOLFSSL_USER_SETTINGS and this folder among the include paths. Take it as it is, and change the last part.
+
+   What is in: TLS 1.3 and 1.2 as a client, ECDHE, AES-GCM and ChaCha20-Poly1305, certificates with RSA up to 4096 bits
+   and ECDSA on P-256 and P-384, SHA-256 and SHA-384, server names, records of 1 KB. What is not in makes the image
+   smaller, and imapconnect.h refuses it anyway: older versions, CBC, static RSA, finite-field DH, SHA-1, PSK. */
+
+#ifndef USER_SETTINGS_H
+#define USER_SETTINGS_H
+
+/* ---- without these imapconnect.h does not compile, or verifies less ---- */
+
+#define WOLFSSL_ALWAYS_VERIFY_CB /* it looks at each certificate itself */
+#define WOLFSSL_ALT_CERT_CHAINS  /* a server that sends one certificate too many is no enemy */
+#define HAVE_SNI                 /* a server with many names must know which one is meant */
+
+/* ---- the protocol ---- */
+
+#define WOLFSSL_TLS13
+#define HAVE_TLS_EXTENSIONS
+#define HAVE_SUPPORTED_CURVES
+#define HAVE_EXTENDED_MASTER /* RFC 7627, for TLS 1.2 */
+#define HAVE_HKDF
+#define HAVE_MAX_FRAGMENT /* RFC 6066: records of 1 KB need buffers of 1 KB, see main.c */
+#define NO_OLD_TLS
+#define NO_WOLFSSL_SERVER
+#define NO_SESSION_CACHE /* imapconnect.h resumes no session: a resumed one shows no certificate */
+#define NO_PSK
+
+/* ---- the algorithms ---- */
+
+#define HAVE_ECC
+#define HAVE_ECC384
+#define ECC_USER_CURVES /* P-256 and those named */
+#define ECC_TIMING_RESISTANT
+#define TFM_TIMING_RESISTANT
+#define WC_RSA_BLINDING
+#define WC_RSA_PSS /* TLS 1.3 signs with it where the certificate has an RSA key */
+/* WOLFSSL_RSA_PUBLIC_ONLY and _VERIFY_ONLY would save a little, but wolfSSL 5.5 does not compile, or link, with them. */
+#define WOLFSSL_NO_CLIENT_AUTH /* the password says who we are, not a certificate */
+#define WOLFSSL_RSA_VERIFY_INLINE
+#define WOLFSSL_SHA384
+#define HAVE_AESGCM
+#define GCM_SMALL /* GCM_TABLE_4BIT is faster and needs 256 bytes more for each key */
+#define WOLFSSL_AES_SMALL_TABLES
+#define HAVE_CHACHA
+#define HAVE_POLY1305
+#define HAVE_ONE_TIME_AUTH
+#define NO_AES_CBC
+#define NO_AES_192
+#define NO_DES3
+#define NO_DH
+#define NO_DSA
+#define NO_MD4
+#define NO_RC4
+#define NO_SHA
+#define NO_PWDBASED
+#define NO_PKCS8
+#define NO_PKCS12
+/* MD5 stays for CRAM-MD5 alone. With NO_MD5 the login is LOGIN, inside TLS. */
+
+/* One library for all big numbers; sized for RSA-4096. */
+#define WOLFSSL_SP_MATH_ALL
+#define WOLFSSL_SP_SMALL
+#define SP_INT_BITS 4096
+#define SP_WORD_SIZE 32
+
+/* ---- the machine: no threads, no files, no system ---- */
+
+#define SINGLE_THREADED
+#define NO_FILESYSTEM
+#define NO_WRITEV
+#define WOLFSSL_USER_IO /* imapconnect.h brings the bytes */
+#define WOLFSSL_SMALL_STACK /* what is large goes to the heap, and comes back */
+#define WOLFSSL_GENERAL_ALIGNMENT 4
+#define NO_ERROR_STRINGS
+#define NO_WOLFSSL_DIR
+#define XMALLOC_USER /* heap.c has XMALLOC, XREALLOC and XFREE */
+#define USER_TIME
+#define XTIME firmware_time /* board.c: seconds since 1970; certificates are checked against it */
+#define CUSTOM_RAND_GENERATE_SEED firmware_seed /* board.c; a product brings its own */
+int firmware_seed(unsigned char *bytes, unsigned int count);
+
+#endif
