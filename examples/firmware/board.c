@@ -175,7 +175,8 @@ void board_feed_watchdog(void)
    reads the random number generator of its chip here, checks it as the manual says, and fails when that fails. The
    build wants to hear that this is known, and the image says so in its first line. */
 #ifndef FIRMWARE_NO_REAL_RANDOM
-#error "board.c has no source of random numbers for a product. Write firmware_seed(), or, for a test in QEMU alone, \
+#error \
+    "board.c has no source of random numbers for a product. Write firmware_seed(), or, for a test in QEMU alone, \
 define FIRMWARE_NO_REAL_RANDOM."
 #endif
 
@@ -249,7 +250,7 @@ __attribute__((section(".vectors"), used)) static const union {
     {.stack = firmware_stack_top},
     {on_reset},
     {on_warning}, /* NMI */
-    {on_fault}, /* HardFault, and all below that are not enabled */
+    {on_fault},   /* HardFault, and all below that are not enabled */
     {on_fault},
     {on_fault},
     {on_fault},

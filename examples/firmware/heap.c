@@ -7,7 +7,7 @@
 #include "heap.h"
 
 #ifndef FIRMWARE_HEAP_SIZE
-#define FIRMWARE_HEAP_SIZE 49152
+#define FIRMWARE_HEAP_SIZE 24576
 #endif
 
 /* The head of a piece; the piece follows, and behind it comes the next head. */
@@ -132,4 +132,14 @@ size_t heap_peak(void)
 size_t heap_reach(void)
 {
     return reach;
+}
+
+void heap_restart(void)
+{
+    head *piece;
+    peak = in_use;
+    reach = 0;
+    for (piece = first(); piece != 0; piece = after(piece))
+        if (piece->used)
+            reach = (size_t)((unsigned char *)piece - heap.bytes) + piece->size;
 }

@@ -101,14 +101,22 @@ static void print_time(const char *step)
     step_began = now;
 }
 
+/* The heap of one step. */
+static void print_heap(const char *step)
+{
+    print("heap: ", heap_peak(), "");
+    print(" bytes at most, within ", heap_reach(), "");
+    print(" of ", heap_size(), ", ");
+    board_print(step);
+    board_print("\n");
+    heap_restart();
+}
+
 static void print_figures(void)
 {
     print("stack: ", board_stack_used(), "");
     print(" of ", board_stack_size(), " bytes\n");
-    print("heap: ", heap_peak(), "");
-    print(" bytes at most, within ", heap_reach(), "");
-    print(" of ", heap_size(), "");
-    print("; ", heap_in_use(), " left in use\n");
+    print("heap: ", heap_in_use(), " bytes left in use\n");
     print("session: ", sizeof(imapconnect_session), " bytes\n");
     print("flash: ", board_flash_used(), " bytes\n");
     print("RAM: ", board_ram_used(), "");
@@ -306,6 +314,7 @@ static int look_around(void)
     if (result == 0)
         result = receive(s.largest);
     print_time("receive");
+    print_heap("receive");
     return result == 0 ? wait_for_news() : result;
 }
 
@@ -314,6 +323,7 @@ static int read_mail(const order *o)
     int result = imapconnect(&imap, o->server, o->user, o->password, 0, 0, IMAPCONNECT_TLS, IMAPCONNECT_VERIFY);
     int ended;
     print_time("connect");
+    print_heap("connect");
     if (result >= 0) {
         board_print("logged in by ");
         board_print(imapconnect_mechanism(&imap));
@@ -331,7 +341,7 @@ static int run(const order *o)
     WOLFSSL_CTX *context = 0;
     int result;
     if (strcmp(o->records, "small") == 0 && (context = new_context()) == 0)
-        return IMAPCONNECT_E_MEMORY;
+        return IMAPCONNECT_E_CA_FILE;
     configure(&config, context);
     imapconnect_init(&imap, &config);
     step_began = board_milliseconds();
@@ -355,7 +365,7 @@ int main(void)
     start_network();
     if (o.at[0] != 0)
         add_host(o.server, o.at);
-    board_start_watchdog(WATCHDOG_SECONDS);
+    board_start_watchdog(strcmp(o.todo, "hang") == 0 ? 1 : WATCHDOG_SECONDS);
     while (strcmp(o.todo, "hang") == 0)
         continue;
 

@@ -32,14 +32,16 @@
 #define HAVE_ECC
 #define HAVE_ECC384
 #define ECC_USER_CURVES /* P-256 and those named */
+#define ALT_ECC_SIZE    /* big numbers of a curve in as many bytes as they need, not in those of RSA */
 #define ECC_TIMING_RESISTANT
 #define TFM_TIMING_RESISTANT
 #define WC_RSA_BLINDING
-#define WC_RSA_PSS /* TLS 1.3 signs with it where the certificate has an RSA key */
-/* WOLFSSL_RSA_PUBLIC_ONLY and _VERIFY_ONLY would save a little, but wolfSSL 5.5 does not compile, or link, with them. */
-#define WOLFSSL_NO_CLIENT_AUTH /* the password says who we are, not a certificate */
+#define WC_RSA_PSS              /* TLS 1.3 signs with it where the certificate has an RSA key */
+#define WOLFSSL_RSA_PUBLIC_ONLY /* signatures are verified, none is made: a key has two numbers and not eight */
+#define WOLFSSL_NO_CLIENT_AUTH  /* the password says who we are, not a certificate */
 #define WOLFSSL_RSA_VERIFY_INLINE
 #define WOLFSSL_SHA384
+#define USE_SLOW_SHA512 /* a third of the size */
 #define HAVE_AESGCM
 #define GCM_SMALL /* GCM_TABLE_4BIT is faster and needs 256 bytes more for each key */
 #define WOLFSSL_AES_SMALL_TABLES
@@ -59,10 +61,16 @@
 #define NO_PKCS12
 /* MD5 stays for CRAM-MD5 alone. With NO_MD5 the login is LOGIN, inside TLS. */
 
-/* One library for all big numbers; sized for RSA-4096. */
-#define WOLFSSL_SP_MATH_ALL
+/* Big numbers: sp_c32.c, which has code for these sizes alone: RSA with 2048, 3072 and 4096 bits, P-256, P-384. With
+   WOLFSSL_SP_MATH_ALL in place of it all any size works, and image and heap are 10 KB larger each: WOLFSSL_RSA_PUBLIC_ONLY
+   has to go, too, since wolfSSL 5.5 does not compile with both. On a Cortex-M3 or better sp_cortexm.c in place of sp_c32.c, with
+   WOLFSSL_SP_ASM and WOLFSSL_SP_ARM_CORTEX_M_ASM, is faster and larger. */
+#define WOLFSSL_SP_MATH
 #define WOLFSSL_SP_SMALL
-#define SP_INT_BITS 4096
+#define WOLFSSL_HAVE_SP_RSA
+#define WOLFSSL_SP_4096
+#define WOLFSSL_HAVE_SP_ECC
+#define WOLFSSL_SP_384
 #define SP_WORD_SIZE 32
 
 /* ---- the machine: no threads, no files, no system ---- */
@@ -70,14 +78,14 @@
 #define SINGLE_THREADED
 #define NO_FILESYSTEM
 #define NO_WRITEV
-#define WOLFSSL_USER_IO /* imapconnect.h brings the bytes */
-#define WOLFSSL_SMALL_STACK /* what is large goes to the heap, and comes back */
+#define WOLFSSL_USER_IO           /* imapconnect.h brings the bytes */
+#define WOLFSSL_SMALL_STACK       /* what is large goes to the heap, and comes back */
 #define WOLFSSL_GENERAL_ALIGNMENT 4
 #define NO_ERROR_STRINGS
 #define NO_WOLFSSL_DIR
 #define XMALLOC_USER /* heap.c has XMALLOC, XREALLOC and XFREE */
 #define USER_TIME
-#define XTIME firmware_time /* board.c: seconds since 1970; certificates are checked against it */
+#define XTIME                     firmware_time /* board.c: seconds since 1970; certificates are checked against it */
 #define CUSTOM_RAND_GENERATE_SEED firmware_seed /* board.c; a product brings its own */
 int firmware_seed(unsigned char *bytes, unsigned int count);
 
