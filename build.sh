@@ -4,6 +4,8 @@
 #   ./build.sh          installs what is missing, builds, and shows the library at work against a Dovecot of its own
 #   ./build.sh build    installs what is missing, and builds build/imapconnect and the other examples
 #   ./build.sh test     installs what is missing, builds, and runs all the tests
+#   ./build.sh firmware installs what is missing, builds the image of examples/firmware, and runs it against a Dovecot
+#                       of its own; fails when a step or a budget does
 #   ./build.sh fuzz N   installs what is missing, and fuzzes each of the four targets for N seconds
 #   ./build.sh help     says this
 #
@@ -40,11 +42,15 @@ has_fuzzer() {
     ls "$(clang -print-runtime-dir 2>/dev/null)"/libclang_rt.fuzzer-* >/dev/null 2>&1
 }
 
+has_newlib() {
+    [ -f "$(arm-none-eabi-gcc -print-file-name=nano.specs 2>/dev/null)" ]
+}
+
 has_header() {
     echo "#include <$1>" | gcc -E - >/dev/null 2>&1
 }
 
-# Prints the packages that are missing for $1: build, demo or test.
+# Prints the packages that are missing for $1: build, demo, firmware or test.
 missing() {
     has gcc || echo gcc
     has_header stdio.h || echo libc6-dev
@@ -54,6 +60,11 @@ missing() {
     has setpriv || echo util-linux
     has dovecot && [ -x /usr/lib/dovecot/imap ] || echo dovecot-imapd
     [ "$1" != demo ] || return 0
+    has arm-none-eabi-gcc || echo gcc-arm-none-eabi
+    has_newlib || echo libnewlib-arm-none-eabi
+    has qemu-system-arm || echo qemu-system-arm
+    has dpkg-source || echo dpkg-dev
+    [ "$1" != firmware ] || return 0
     has_header cmocka.h || echo libcmocka-dev
     has g++ || echo g++
     has clang++ || echo clang
@@ -203,6 +214,10 @@ demo)
 test)
     build test
     exec sh tests/run.sh
+    ;;
+firmware)
+    build firmware
+    exec sh tests/firmware.sh
     ;;
 fuzz)
     need test
