@@ -25,7 +25,7 @@ work=$(cd "$work" && pwd)
 sources=$BUILD_DIR/firmware
 # shellcheck source=tests/check.sh
 . tests/check.sh
-emulator='' server=''
+emulator='' server='' most_rsa=0 most_records=0
 
 finish() {
     [ -z "$emulator" ] || kill "$emulator" 2>/dev/null
@@ -55,6 +55,11 @@ at_most() {
     else
         not_ok "$1" "${2:-nothing} bytes, the budget is $3" "$out"
     fi
+}
+
+# larger A B: the larger number of the two.
+larger() {
+    if [ "${1:-0}" -gt "${2:-0}" ]; then echo "$1"; else echo "${2:-0}"; fi
 }
 
 # same NAME FILE FILE
@@ -215,6 +220,7 @@ budgets() {
     at_most 'heap, connect' "$connect" $budget_connect
     at_most 'heap, 5 MB in records of 1 KB' "$receive" $budget_receive
     at_most 'stack' "$stack" $budget_stack
+    most_ec=$connect most_stack=$stack
 }
 
 # ---- refused ----
@@ -313,7 +319,9 @@ rsa() {
     for version in 2 3; do
         log_in_and_out "RSA, TLS 1.$version" good-rsa $version hello records=small
         at_most "heap, RSA, TLS 1.$version" "$connect" $budget_connect_rsa
-        at_most "stack, RSA, TLS 1.$version" "$(value 'stack: ' ' of')" $budget_stack
+        stack=$(value 'stack: ' ' of')
+        at_most "stack, RSA, TLS 1.$version" "$stack" $budget_stack
+        most_rsa=$(larger "$connect" "$most_rsa") most_stack=$(larger "$stack" "$most_stack")
     done
 }
 
@@ -323,9 +331,11 @@ large_records() {
     for version in 2 3; do
         log_in_and_out "a long line, TLS 1.$version, records of 1 KB" good $version "$long" records=small
         at_most "its heap, TLS 1.$version, records of 1 KB" "$connect" $budget_connect
+        most_ec=$(larger "$connect" "$most_ec")
         log_in_and_out "a long line, TLS 1.$version, one record" good "$version" "$long"
         at_most "its heap, TLS 1.$version, one record" "$connect" $budget_records
         at_most "it needs more, TLS 1.$version" 16300 "${connect:-0}"
+        most_records=$(larger "$connect" "$most_records")
     done
 }
 
@@ -344,6 +354,34 @@ mishaps() {
     run server=localhost 'do=hang'
     expect 'the watchdog' "$(grep -c 'panic: nobody feeds the watchdog' "$out")" 1
     expect 'the watchdog: status' $status 3
+}
+
+# ---- README.md ----
+
+# figure WHAT MEASURED: README.md's line says as much, or up to a twentieth more.
+figure() {
+    shown=$(sed -n "s/^| $1 | \\([0-9,]*\\) |\$/\\1/p" README.md | tr -d ,)
+    if [ "${shown:-0}" -ge "${2:-1}" ] && [ "${shown:-0}" -le $((${2:-1} + ${2:-1} / 20)) ]; then
+        ok "README.md: $1: $shown"
+    else
+        not_ok "README.md: $1" "it says '$shown', measured is $2"
+    fi
+}
+
+# They depend on the compiler: asked is only where they were taken.
+figures() {
+    case $(arm-none-eabi-gcc -dumpversion) in 12.*) ;; *)
+        ok 'figures # skipped: they were taken with gcc 12'
+        return
+        ;;
+    esac
+    figure 'flash, all of it' "$flash"
+    figure 'RAM with a fixed place: session, lwIP, driver, program' "$static"
+    figure 'stack, at most' "$most_stack"
+    figure 'heap of wolfSSL while connecting, certificates on P-256' "$most_ec"
+    figure 'heap of wolfSSL while connecting, certificates with RSA-2048' "$most_rsa"
+    figure 'heap of wolfSSL while mail is read, records of 1 KB' "$receive"
+    figure 'heap of wolfSSL, records of 16 KB' "$most_records"
 }
 
 # ---- together ----
@@ -367,4 +405,5 @@ rsa
 large_records
 refusals
 mishaps
+figures
 sum_up

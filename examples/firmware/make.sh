@@ -52,7 +52,7 @@ make_library() {
     objects=$(mktemp -d "$sources/objects.XXXXXX")
     trap 'rm -rf "$objects"' EXIT
     # $cpu and the others are several words.
-    # shellcheck disable=SC2016
+    # shellcheck disable=SC2016,SC2086
     library_files | xargs -P 2 -I '{}' sh -c '
         file=$1
         shift
