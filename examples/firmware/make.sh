@@ -21,7 +21,7 @@ strict='-Wall -Wextra -pedantic -Wconversion -Wshadow -Wundef -Wcast-qual -Werro
 
 wolfssl='internal keys ssl tls tls13 wolfio'
 wolfcrypt='aes asn chacha chacha20_poly1305 coding ecc hash hmac kdf md5 memory poly1305 random rsa sha256 sha512
-    signature sp_c32 sp_int wc_port wolfmath'
+    signature sp_cortexm sp_int wc_port wolfmath'
 lwip='init def dns inet_chksum ip mem memp netif pbuf tcp tcp_in tcp_out timeouts udp ipv4/etharp ipv4/icmp ipv4/ip4
     ipv4/ip4_addr'
 
