@@ -70,12 +70,16 @@ same() {
 
 # ---- the image ----
 
-image=$work/image.elf
+# Two images: one with heap for whatever comes, one for servers with certificates on P-256 and records of 1 KB.
+usual=$work/usual.elf small=$work/small.elf
+small_heap=17408
 
+# build_image OUT OPTION...
 build_image() {
-    sh examples/firmware/sources.sh "$sources" >"$work/build.out" 2>&1 &&
-        sh examples/firmware/make.sh "$sources" "$CERTS/ca.der" "$image" -DFIRMWARE_NO_REAL_RANDOM \
-            >>"$work/build.out" 2>&1
+    name=$1
+    shift
+    sh examples/firmware/make.sh "$sources" "$CERTS/ca.der" "$name" -DFIRMWARE_NO_REAL_RANDOM "$@" \
+        >>"$work/build.out" 2>&1
 }
 
 # advised NAME TEXT OPTION...: board.c must not compile, and say why.
@@ -221,14 +225,20 @@ read_mail() {
     messages=$((messages + 1))
 }
 
+# All the RAM that the image has taken.
+ram() {
+    echo $(($(value 'RAM: ' ' bytes') + $(value 'RAM: .* bytes and ' ' of stack')))
+}
+
 budgets() {
-    messages=5
+    messages=5 image=$small
     read_mail 'records of 1 KB' records=small
     flash=$(value 'flash: ' ' bytes') static=$(value 'RAM: ' ' bytes') session=$(value 'session: ' ' bytes')
     heap_size=$(sed -n 's/^heap: .* of \([0-9]*\), connect$/\1/p' "$out")
     connect=$(value 'heap: ' ' bytes at most.*, connect')
     receive=$(value 'heap: ' ' bytes at most.*, receive')
     stack=$(value 'stack: ' ' of')
+    small_ram=$(ram)
     static=$((${static:-0} - ${heap_size:-0}))
     at_most 'flash of the whole program' "$flash" $budget_flash
     at_most 'RAM with a fixed place, without the heap' "$static" $budget_static
@@ -236,7 +246,7 @@ budgets() {
     at_most 'heap, connect' "$connect" $budget_connect
     at_most 'heap, 5 MB in records of 1 KB' "$receive" $budget_receive
     at_most 'stack' "$stack" $budget_stack
-    most_ec=$connect most_stack=$stack
+    most_ec=$connect most_stack=$stack image=$usual
 }
 
 # ---- refused ----
@@ -330,6 +340,7 @@ log_in_and_out() {
     serve_end
     expect "$name" "$result" 0
     connect=$(value 'heap: ' ' bytes at most.*, connect')
+    usual_ram=$(ram)
 }
 
 rsa() {
@@ -409,6 +420,8 @@ figures() {
     figure 'heap of wolfSSL while connecting, certificates with RSA-2048' "$most_rsa"
     figure 'heap of wolfSSL while mail is read, records of 1 KB' "$receive"
     figure 'heap of wolfSSL, records of 16 KB' "$most_records"
+    figure 'RAM in all, heap for P-256 and records of 1 KB' "$small_ram"
+    figure 'RAM in all, heap for chains of RSA-4096 and records of 16 KB' "$usual_ram"
 }
 
 # ---- together ----
@@ -420,11 +433,12 @@ sh tests/dovecot.sh start "$work/dovecot" || give_up 'Dovecot does not start'
 . "$work/dovecot/env"
 [ -x "$BUILD_DIR/imapconnect" ] || give_up 'build/imapconnect is missing: ./build.sh build'
 out=$work/build.out
-build_image || {
+if ! sh examples/firmware/sources.sh "$sources" >"$work/build.out" 2>&1 || ! build_image "$usual" ||
+    ! build_image "$small" -DFIRMWARE_HEAP_SIZE=$small_heap; then
     cat "$work/build.out"
     give_up 'the image cannot be built'
-}
-ok 'the image is built'
+fi
+ok 'the images are built'
 advised 'random numbers are not forgotten' 'no source of random numbers' -DFIRMWARE_BUILD_TIME=0
 advised 'the time is not forgotten' 'when the image was built' -DFIRMWARE_NO_REAL_RANDOM
 budgets

@@ -7,7 +7,7 @@
 #include "heap.h"
 
 #ifndef FIRMWARE_HEAP_SIZE
-#define FIRMWARE_HEAP_SIZE 24576
+#define FIRMWARE_HEAP_SIZE 32768 /* for chains of RSA-4096, and records of 16 KB */
 #endif
 
 /* The head of a piece; the piece follows, and behind it comes the next head. */

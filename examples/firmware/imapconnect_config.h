@@ -4,7 +4,7 @@
 #define FIRMWARE_IMAPCONNECT_CONFIG_H
 
 #define IMAPCONNECT_NO_SOCKETS /* the transport is lwip_transport.c, the clock board.c */
-#define IMAPCONNECT_NO_STRINGS /* the numbers do; with the texts it is 6 KB more */
+#define IMAPCONNECT_NO_STRINGS /* the numbers do; with the texts it is 9 KB more */
 
 /* What this program does not use. APPEND, SEARCH and the functions about other mailboxes stay out of the image anyway
    where the linker drops unused sections; so do these with a linker that does not. */
