@@ -188,6 +188,7 @@ time: N ms, in IDLE
 watchdog: fed after N ms at most
 stack: N of N bytes
 heap: 0 bytes left in use
+TCP: a window of 1024 bytes, segments of 512
 session: N bytes
 flash: N bytes
 RAM: N bytes and N of stack
@@ -419,6 +420,8 @@ mishaps() {
     run server=localhost 'do=hang'
     expect 'the watchdog' "$(grep -c 'panic: nobody feeds the watchdog' "$out")" 1
     expect 'the watchdog: status' $status 3
+    run server=localhost 'do=deep'
+    expect 'a stack that is full' "$(grep -c 'panic: fault' "$out")" 1
 }
 
 # ---- README.md ----

@@ -221,9 +221,20 @@ static void on_warning(void)
     board_panic("nobody feeds the watchdog");
 }
 
-static void on_fault(void)
+void report_fault(void);
+
+void report_fault(void)
 {
     board_panic("fault: the stack is full, or a pointer is wrong");
+}
+
+/* The stack may be what is wrong, so it begins anew. */
+__attribute__((naked)) static void on_fault(void)
+{
+    __asm__ volatile("ldr r0, =firmware_stack_top\n"
+                     "mov sp, r0\n"
+                     "b report_fault\n"
+                     ".ltorg");
 }
 
 void on_reset(void);

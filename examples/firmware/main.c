@@ -9,6 +9,7 @@
        records=small        asks the server for TLS records of 1 KB (RFC 6066), in place of 16 KB
        do=login             no more than to log in, and out
        do=hang              feeds no watchdog
+       do=deep              fills the stack
        clock=SECONDS        believes that so many have passed since 1970
 
    What to take from here: user_settings.h, lwip_transport.c and .h, and the lines in `read_mail` and `configure`. */
@@ -120,6 +121,8 @@ static void print_figures(void)
     print("stack: ", board_stack_used(), "");
     print(" of ", board_stack_size(), " bytes\n");
     print("heap: ", heap_in_use(), " bytes left in use\n");
+    print("TCP: a window of ", TCP_WND, "");
+    print(" bytes, segments of ", TCP_MSS, "\n");
     print("session: ", sizeof(imapconnect_session), " bytes\n");
     print("flash: ", board_flash_used(), " bytes\n");
     print("RAM: ", board_ram_used(), "");
@@ -359,6 +362,16 @@ static int run(const order *o)
     return result;
 }
 
+/* What becomes of a program that hangs, or whose stack is too small. */
+static int misbehave(const char *todo, int depth)
+{
+    volatile char much[64];
+    much[depth & 63] = (char)depth;
+    while (strcmp(todo, "hang") == 0)
+        continue;
+    return strcmp(todo, "deep") == 0 ? misbehave(todo, depth + 1) + much[depth & 63] : depth;
+}
+
 int main(void)
 {
     static char text[256]; /* `o` points into it */
@@ -374,8 +387,7 @@ int main(void)
     if (o.at[0] != 0)
         add_host(o.server, o.at);
     board_start_watchdog(strcmp(o.todo, "hang") == 0 ? 1 : WATCHDOG_SECONDS);
-    while (strcmp(o.todo, "hang") == 0)
-        continue;
+    (void)misbehave(o.todo, 0);
 
     result = run(&o);
     print_figures();
