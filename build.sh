@@ -4,6 +4,8 @@
 #   ./build.sh          installs what is missing, builds, and shows the library at work against a Dovecot of its own
 #   ./build.sh build    installs what is missing, and builds build/imapconnect and the other examples
 #   ./build.sh test     installs what is missing, builds, and runs all the tests
+#   ./build.sh firmware installs what is missing, builds the image of examples/firmware, and runs it against a Dovecot
+#                       of its own; fails when a step or a budget does
 #   ./build.sh fuzz N   installs what is missing, and fuzzes each of the four targets for N seconds
 #   ./build.sh size     installs what is missing, and measures code, constants and stack on five processors;
 #                       `size rooms` and `size stack` say where it goes, see tests/size.sh
@@ -42,6 +44,10 @@ has_fuzzer() {
     ls "$(clang -print-runtime-dir 2>/dev/null)"/libclang_rt.fuzzer-* >/dev/null 2>&1
 }
 
+has_newlib() {
+    [ -f "$(arm-none-eabi-gcc -print-file-name=nano.specs 2>/dev/null)" ]
+}
+
 has_header() {
     echo "#include <$1>" | gcc -E - >/dev/null 2>&1
 }
@@ -54,7 +60,7 @@ missing_compilers() {
     [ -f /usr/lib/picolibc/riscv64-unknown-elf/picolibc.specs ] || echo picolibc-riscv64-unknown-elf
 }
 
-# Prints the packages that are missing for $1: build, demo, test or size.
+# Prints the packages that are missing for $1: build, demo, firmware, test or size.
 missing() {
     has gcc || echo gcc
     has_header stdio.h || echo libc6-dev
@@ -66,6 +72,11 @@ missing() {
     has setpriv || echo util-linux
     has dovecot && [ -x /usr/lib/dovecot/imap ] || echo dovecot-imapd
     [ "$1" != demo ] || return 0
+    has arm-none-eabi-gcc || echo gcc-arm-none-eabi
+    has_newlib || echo libnewlib-arm-none-eabi
+    has qemu-system-arm || echo qemu-system-arm
+    has dpkg-source || echo dpkg-dev
+    [ "$1" != firmware ] || return 0
     has_header cmocka.h || echo libcmocka-dev
     has g++ || echo g++
     has clang++ || echo clang
@@ -216,6 +227,10 @@ demo)
 test)
     build test
     exec sh tests/run.sh
+    ;;
+firmware)
+    build firmware
+    exec sh tests/firmware.sh
     ;;
 fuzz)
     need test

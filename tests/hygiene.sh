@@ -242,7 +242,8 @@ empty "macros: all begin with IMAPCONNECT" "$(grep -Ev '^(IMAPCONNECT_|imapconne
 # ---- form ----
 
 if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
-    check "clang-format" clang-format --dry-run -Werror imapconnect.h tests/*.[ch] tests/*/*.[ch] examples/*.c
+    check "clang-format" clang-format --dry-run -Werror imapconnect.h tests/*.[ch] tests/*/*.[ch] examples/*.c \
+        examples/firmware/*.[ch] examples/firmware/arch/*.h
 fi
 
 sum_up

@@ -17,7 +17,7 @@ mkdir -p "$BUILD_DIR"
 BUILD_DIR=$(cd "$BUILD_DIR" && pwd)
 export BUILD_DIR
 
-scripts='live.sh commands.sh cli.sh tls.sh hygiene.sh readme.sh figures.sh freestanding.sh fuzz.sh'
+scripts='live.sh firmware.sh commands.sh cli.sh tls.sh hygiene.sh readme.sh figures.sh freestanding.sh fuzz.sh'
 # shellcheck source=tests/check.sh
 . tests/check.sh
 program_limit=300 script_limit=600

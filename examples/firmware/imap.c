@@ -1,0 +1,4 @@
+/* The one file that gets the implementation. */
+
+#define IMAPCONNECT_IMPLEMENTATION
+#include "imapconnect.h"

@@ -1,0 +1,15 @@
+/* imapconnect.h on this device; -DIMAPCONNECT_CONFIG_H='"imapconnect_config.h"' for every file that includes it. */
+
+#ifndef FIRMWARE_IMAPCONNECT_CONFIG_H
+#define FIRMWARE_IMAPCONNECT_CONFIG_H
+
+#define IMAPCONNECT_NO_SOCKETS /* the transport is lwip_transport.c, the clock board.c */
+#define IMAPCONNECT_NO_STRINGS /* the numbers do; with the texts it is 9 KB more */
+
+/* What this program does not use. APPEND, SEARCH and the functions about other mailboxes stay out of the image anyway
+   where the linker drops unused sections; so do these with a linker that does not. */
+#define IMAPCONNECT_NO_MAILBOXES
+#define IMAPCONNECT_NO_SEARCH
+#define IMAPCONNECT_NO_APPEND
+
+#endif
