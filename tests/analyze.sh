@@ -54,7 +54,6 @@ bugprone-signed-char-misuse,cert-str34-c | int c = *next; | it is only compared 
 bugprone-signed-char-misuse,cert-str34-c | int c = **at; | the same
 knownConditionTrueFalse | if (count == 0) { | without CRAM-MD5 there is no answer to a challenge
 alpha.deadcode.UnreachableCode | writer->used = (uint16_t)count; | the same
-readability-else-after-return | else if (*criteria == '"') | a byte behind a backslash is no quote: the two belong together
 readability-function-cognitive-complexity | static int imc_session_loop(imapconnect_session *session) | the one loop: what can happen between two steps stands in one place
 END
 }

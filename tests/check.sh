@@ -20,6 +20,15 @@ not_ok() {
     [ ! -s "${3:-}" ] || head -n 20 "$3"
 }
 
+# all_end PID...: waits for what was begun with &, and fails when one of them did.
+all_end() {
+    all_ended=0
+    for ending; do
+        wait "$ending" || all_ended=1
+    done
+    return $all_ended
+}
+
 sum_up() {
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
