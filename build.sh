@@ -3,7 +3,11 @@
 #
 #   ./build.sh          installs what is missing, builds, and shows the library at work against a Dovecot of its own
 #   ./build.sh build    installs what is missing, and builds build/imapconnect and the other examples
-#   ./build.sh test     installs what is missing, builds, and runs all the tests
+#   ./build.sh test     installs what is missing, builds, and runs the tests: minutes
+#   ./build.sh check    installs what is missing, builds, and runs all that is known to look for faults: the tests, deeper
+#                       ones, analyzers, coverage, valgrind and its like, fuzzing, mutation. It takes about an hour.
+#                       `check NAME ...`: only these steps; `check -l`: which there are
+#   ./build.sh coverage installs what is missing, and says which branches of imapconnect.h the tests take
 #   ./build.sh fuzz N   installs what is missing, and fuzzes each of the four targets for N seconds
 #   ./build.sh help     says this
 #
@@ -44,7 +48,7 @@ has_header() {
     echo "#include <$1>" | gcc -E - >/dev/null 2>&1
 }
 
-# Prints the packages that are missing for $1: build, demo or test.
+# Prints the packages that are missing for $1: build, demo, test or check. Each needs what those before it need.
 missing() {
     has gcc || echo gcc
     has_header stdio.h || echo libc6-dev
@@ -58,6 +62,13 @@ missing() {
     has g++ || echo g++
     has clang++ || echo clang
     has_fuzzer || echo libclang-rt-dev
+    has llvm-cov || echo llvm
+    [ "$1" != test ] || return 0
+    has clang-tidy || echo clang-tidy
+    has clang-format || echo clang-format
+    has cppcheck || echo cppcheck
+    has valgrind || echo valgrind
+    has shellcheck || echo shellcheck
 }
 
 # ---- installing ----
@@ -203,6 +214,16 @@ demo)
 test)
     build test
     exec sh tests/run.sh
+    ;;
+check)
+    build check
+    shift
+    exec sh tests/check_all.sh "$@"
+    ;;
+coverage)
+    need test
+    shift
+    exec sh tests/coverage.sh "$@"
     ;;
 fuzz)
     need test
