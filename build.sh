@@ -7,7 +7,8 @@
 #   ./build.sh check    installs what is missing, builds, and runs all that is known to look for faults: the tests, deeper
 #                       ones, analyzers, coverage, valgrind and its like, fuzzing, mutation. It takes about an hour.
 #                       `check NAME ...`: only these steps; `check -l`: which there are
-#   ./build.sh coverage installs what is missing, and says which branches of imapconnect.h the tests take
+#   ./build.sh coverage installs what is missing, and says which branches of imapconnect.h the tests take, those with
+#                       real servers, too: three minutes. `coverage full`: only the programs
 #   ./build.sh fuzz N   installs what is missing, and fuzzes each of the four targets for N seconds
 #   ./build.sh help     says this
 #
@@ -223,6 +224,7 @@ check)
 coverage)
     need test
     shift
+    [ $# -gt 0 ] || set -- live
     exec sh tests/coverage.sh "$@"
     ;;
 fuzz)

@@ -263,17 +263,10 @@ planted_program() {
     compile "$1" "$work/planted" "$work/planted.c" -DPLANTED_MAIN -w -lpthread "$2"
 }
 
-# The same dialogues, each only at once and byte by byte: under these tools the whole matrix takes too long.
-quick_transcripts() {
-    mkdir -p "$work/quick"
-    sed '/^    replay_\(chunks\|splits\|faults\)(&t, file);$/d' tests/test_transcripts.c \
-        >"$work/quick/test_transcripts.c"
-}
-
 # source_of PROGRAM: the file to compile.
 source_of() {
     case $1 in
-    transcripts) echo "$work/quick/test_transcripts.c" ;;
+    transcripts) echo "$work/quick.c" ;;
     *) echo "tests/test_$1.c" ;;
     esac
 }
@@ -316,7 +309,7 @@ run_valgrind() {
         # shellcheck disable=SC2086
         planted "valgrind, $bug" 97 $memcheck "$work/planted" $bug
     done
-    quick_transcripts
+    quick_transcripts >"$work/quick.c"
     for name in bytes codes sasl names lexer rows responses commands engine sockets session connect transcripts; do
         [ -f "tests/test_$name.c" ] || continue
         if compile gcc "$work/program" "$(source_of $name)" -lcmocka -lwolfssl; then
@@ -339,7 +332,7 @@ run_msan() {
     MSAN_OPTIONS=exitcode=97
     export MSAN_OPTIONS
     planted "msan, uninitialised" 97 "$work/planted" uninitialised
-    quick_transcripts
+    quick_transcripts >"$work/quick.c"
     for name in bytes codes names lexer rows responses commands engine sockets session transcripts; do
         [ -f "tests/test_$name.c" ] || continue
         if compile clang "$work/program" "$(source_of $name)" $sanitize -DIMAPCONNECT_NO_TLS -w -lcmocka; then

@@ -535,6 +535,21 @@ static void how_reading_ends(void **state)
     imc_tls_free(&tls);
 }
 
+/* What failed below first is what is told: after a failed read wolfSSL may try to send an alert, and fail again. What
+   only had to wait is no reason. */
+static void the_first_failure_below_stays(void **state)
+{
+    (void)state;
+    memset(&tls, 0, sizeof tls);
+    assert_int_equal(imc_tls_from_below(&tls, IMAPCONNECT_E_RESET, 5), WOLFSSL_CBIO_ERR_GENERAL);
+    assert_int_equal(imc_tls_from_below(&tls, IMAPCONNECT_CLOSED, 5), WOLFSSL_CBIO_ERR_CONN_CLOSE);
+    assert_int_equal(tls.lower_code, IMAPCONNECT_E_RESET);
+    shall("wolfSSL_get_error", 0, SOCKET_ERROR_E, 0);
+    assert_int_equal(imc_tls_code(&tls, -1), IMAPCONNECT_E_RESET);
+    tls.lower_code = IMAPCONNECT_WANT_READ;
+    assert_int_equal(imc_tls_code(&tls, -1), IMAPCONNECT_E_TLS);
+}
+
 /* "No signer" says why the issuer was not taken, when that is known. */
 static void the_reason_behind_no_signer(void **state)
 {
@@ -816,6 +831,7 @@ static const struct CMUnitTest tests[] = {
     FAULT(an_address_is_no_server_name),
     FAULT(what_was_agreed_is_looked_at),
     FAULT(how_reading_ends),
+    FAULT(the_first_failure_below_stays),
     FAULT(the_reason_behind_no_signer),
     FAULT(what_a_root_is),
     FAULT(a_weak_signature_in_a_chain),
