@@ -3,9 +3,14 @@
 #
 #   ./build.sh          installs what is missing, builds, and shows the library at work against a Dovecot of its own
 #   ./build.sh build    installs what is missing, and builds build/imapconnect and the other examples
-#   ./build.sh test     installs what is missing, builds, and runs all the tests
+#   ./build.sh test     installs what is missing, builds, and runs the tests: minutes
 #   ./build.sh firmware installs what is missing, builds the image of examples/firmware, and runs it against a Dovecot
 #                       of its own; fails when a step or a budget does
+#   ./build.sh check    installs what is missing, builds, and runs all that is known to look for faults: the tests, deeper
+#                       ones, analyzers, coverage, valgrind and its like, fuzzing, mutation. It takes about an hour.
+#                       `check NAME ...`: only these steps; `check -l`: which there are
+#   ./build.sh coverage installs what is missing, and says which branches of imapconnect.h the tests take, those with
+#                       real servers, too: three minutes. `coverage full`: only the programs
 #   ./build.sh fuzz N   installs what is missing, and fuzzes each of the four targets for N seconds
 #   ./build.sh size     installs what is missing, and measures code, constants and stack on five processors;
 #                       `size rooms` and `size stack` say where it goes, see tests/size.sh
@@ -55,12 +60,12 @@ has_header() {
 # The compilers of the processors that size.sh measures.
 missing_compilers() {
     has arm-none-eabi-gcc || echo gcc-arm-none-eabi
-    [ -f /usr/lib/arm-none-eabi/newlib/libc.a ] || echo libnewlib-arm-none-eabi
+    has_newlib || echo libnewlib-arm-none-eabi
     has riscv64-unknown-elf-gcc || echo gcc-riscv64-unknown-elf
     [ -f /usr/lib/picolibc/riscv64-unknown-elf/picolibc.specs ] || echo picolibc-riscv64-unknown-elf
 }
 
-# Prints the packages that are missing for $1: build, demo, firmware, test or size.
+# Prints the packages that are missing for $1: build, demo, size, firmware, test or check.
 missing() {
     has gcc || echo gcc
     has_header stdio.h || echo libc6-dev
@@ -72,8 +77,6 @@ missing() {
     has setpriv || echo util-linux
     has dovecot && [ -x /usr/lib/dovecot/imap ] || echo dovecot-imapd
     [ "$1" != demo ] || return 0
-    has arm-none-eabi-gcc || echo gcc-arm-none-eabi
-    has_newlib || echo libnewlib-arm-none-eabi
     has qemu-system-arm || echo qemu-system-arm
     has dpkg-source || echo dpkg-dev
     [ "$1" != firmware ] || return 0
@@ -81,7 +84,13 @@ missing() {
     has g++ || echo g++
     has clang++ || echo clang
     has_fuzzer || echo libclang-rt-dev
-    has dpkg-source || echo dpkg-dev
+    has llvm-cov || echo llvm
+    [ "$1" != test ] || return 0
+    has clang-tidy || echo clang-tidy
+    has clang-format || echo clang-format
+    has cppcheck || echo cppcheck
+    has valgrind || echo valgrind
+    has shellcheck || echo shellcheck
 }
 
 # ---- installing ----
@@ -231,6 +240,17 @@ test)
 firmware)
     build firmware
     exec sh tests/firmware.sh
+    ;;
+check)
+    build check
+    shift
+    exec sh tests/check_all.sh "$@"
+    ;;
+coverage)
+    need test
+    shift
+    [ $# -gt 0 ] || set -- live
+    exec sh tests/coverage.sh "$@"
     ;;
 fuzz)
     need test

@@ -41,6 +41,21 @@ empty() {
     fi
 }
 
+# all_end PID...: waits for what was begun with &, and fails when one of them did.
+all_end() {
+    all_ended=0
+    for ending; do
+        wait "$ending" || all_ended=1
+    done
+    return $all_ended
+}
+
+# test_transcripts.c with each dialogue only at once and byte by byte, for tools under which the whole matrix takes too
+# long.
+quick_transcripts() {
+    sed '/^    replay_\(chunks\|splits\|faults\)(&t, file);$/d' tests/test_transcripts.c
+}
+
 sum_up() {
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

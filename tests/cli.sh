@@ -129,27 +129,32 @@ server_ends() {
 
 # ---- build ----
 
-asan='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
+asan='-O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 ASAN_OPTIONS=exitcode=99:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 export ASAN_OPTIONS UBSAN_OPTIONS
 
+# The programs and the server, all at a time.
 build() {
     # shellcheck disable=SC2086
-    gcc -std=c99 -D_POSIX_C_SOURCE=200809L -O2 $warnings tests/live_server.c -o "$work/live_server" || return 1
+    gcc -std=c99 -D_POSIX_C_SOURCE=200809L -O2 $warnings tests/live_server.c -o "$work/live_server" &
+    pids=$!
+    sh tests/dovecot.sh start "$work/dovecot" &
+    pids="$pids $!"
     for program in imapconnect watch fetch; do
         # shellcheck disable=SC2086
-        gcc -std=c99 -D_POSIX_C_SOURCE=200809L $asan $warnings "examples/$program.c" -o "$work/$program" -lwolfssl ||
-            return 1
+        gcc -std=c99 -D_POSIX_C_SOURCE=200809L $asan $warnings "examples/$program.c" -o "$work/$program" -lwolfssl &
+        pids="$pids $!"
     done
+    # shellcheck disable=SC2086
+    all_end $pids
 }
 
 build || {
-    not_ok build 'a program does not compile'
+    not_ok build 'a program does not compile, or Dovecot does not start'
     sum_up
     exit 1
 }
 client=$work/imapconnect
-sh tests/dovecot.sh start "$work/dovecot" || exit 1
 # shellcheck disable=SC1091
 . "$work/dovecot/env"
 

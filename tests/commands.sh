@@ -23,8 +23,9 @@ finish() {
     done
     wait
     for variant in normal no-move; do
-        [ ! -d "$work/$variant" ] || sh tests/dovecot.sh stop "$work/$variant"
+        [ ! -d "$work/$variant" ] || sh tests/dovecot.sh stop "$work/$variant" &
     done
+    wait
     rm -rf "$work"
 }
 trap finish EXIT
@@ -46,30 +47,25 @@ compile() {
     gcc -std=c99 -D_POSIX_C_SOURCE=200809L $2 $warnings tests/live_commands.c -o "$work/$1" -lwolfssl
 }
 
+# The programs and the servers, all at a time.
 build() {
-    compile checks "$asan" &
-    pid=$!
-    compile figures -O2
-    figures=$?
-    wait $pid && [ $figures -eq 0 ]
-}
-
-start() {
     sh certs/make.sh "$work/certs" || return 1
     CERTS=$work/certs
     export CERTS
+    compile checks "$asan" &
+    started=$!
+    compile figures -O2 &
+    started="$started $!"
     for variant in normal no-move; do
-        sh tests/dovecot.sh start "$work/$variant" $variant || return 1
+        sh tests/dovecot.sh start "$work/$variant" $variant &
+        started="$started $!"
     done
+    # shellcheck disable=SC2086
+    all_end $started
 }
 
 build || {
-    not_ok build 'live_commands.c does not compile'
-    sum_up
-    exit 1
-}
-start || {
-    not_ok start 'no Dovecot'
+    not_ok build 'live_commands.c does not compile, or a Dovecot does not start'
     sum_up
     exit 1
 }

@@ -3,7 +3,17 @@
 #
 # Every way to include it is compiled with all warnings as errors, linked, and run: a misspelt switch compiles, too,
 # but does not pass (see tests/hygiene/use.c). Then the object is looked at: names, sections, symbols.
+#
+#   hygiene.sh         every order, every family of compilers, every switch
+#   hygiene.sh deep    each compiler in each order, in each standard and at each level of optimisation
 set -u
+case ${depth:=${1:-usual}} in
+usual | deep) ;;
+*)
+    echo "usage: hygiene.sh [deep]" >&2
+    exit 2
+    ;;
+esac
 
 cd "$(dirname "$0")/.." || exit 1
 BUILD_DIR=${BUILD_DIR:-$PWD/build}
@@ -35,25 +45,46 @@ object() {
 
 # ---- compilers, standards, orders ----
 
-for order in 1 2 3 4; do
-    check "gcc c99, order $order" compile_and_run c gcc -std=c99 $posix -DORDER=$order
-    check "clang c99, order $order" compile_and_run c clang -std=c99 $posix -DORDER=$order
-    check "g++ c++17, order $order" compile_and_run c++ g++ -std=c++17 -DORDER=$order
-    check "clang++ c++17, order $order" compile_and_run c++ clang++ -std=c++17 -DORDER=$order
-done
-for standard in c11 c17; do
-    check "gcc $standard" compile_and_run c gcc -std=$standard $posix -DORDER=1
-    check "clang $standard" compile_and_run c clang -std=$standard $posix -DORDER=1
-done
-for standard in c++11 c++14 c++20; do
-    check "g++ $standard" compile_and_run c++ g++ -std=$standard -DORDER=1
-    check "clang++ $standard" compile_and_run c++ clang++ -std=$standard -DORDER=1
-done
+# in_order ORDER: in C and in C++ by both families.
+in_order() {
+    check "gcc c99, order $1" compile_and_run c gcc -std=c99 $posix -DORDER="$1"
+    check "clang c99, order $1" compile_and_run c clang -std=c99 $posix -DORDER="$1"
+    check "g++ c++17, order $1" compile_and_run c++ g++ -std=c++17 -DORDER="$1"
+    check "clang++ c++17, order $1" compile_and_run c++ clang++ -std=c++17 -DORDER="$1"
+}
+
 # What an optimiser sees, it warns about; it takes its time.
+deep() {
+    for order in 2 3 4; do
+        in_order $order
+    done
+    for standard in c11 c17; do
+        check "gcc $standard" compile_and_run c gcc -std=$standard $posix -DORDER=1
+        check "clang $standard" compile_and_run c clang -std=$standard $posix -DORDER=1
+    done
+    for standard in c++11 c++14 c++20; do
+        check "g++ $standard" compile_and_run c++ g++ -std=$standard -DORDER=1
+        check "clang++ $standard" compile_and_run c++ clang++ -std=$standard -DORDER=1
+    done
+    for level in -O1 -Os -O3; do
+        check "gcc $level" compile_and_run c gcc -std=c99 $posix $level -DORDER=2
+    done
+    check "clang -O2" compile_and_run c clang -std=c99 $posix -O2 -DORDER=2
+    check "g++ -O2" compile_and_run c++ g++ -std=c++17 -O2 -DORDER=2
+}
+
+usual() {
+    check "gcc c99, order 2" compile_and_run c gcc -std=c99 $posix -DORDER=2
+    check "clang c99, order 3" compile_and_run c clang -std=c99 $posix -DORDER=3
+    check "clang++ c++17, order 4" compile_and_run c++ clang++ -std=c++17 -DORDER=4
+    check "gcc c17" compile_and_run c gcc -std=c17 $posix -DORDER=1
+    check "g++ c++11" compile_and_run c++ g++ -std=c++11 -DORDER=1
+    check "g++ c++20" compile_and_run c++ g++ -std=c++20 -DORDER=1
+}
+
+in_order 1
+$depth
 check "gcc -O2" compile_and_run c gcc -std=c99 $posix -O2 -DORDER=2
-check "gcc -O3" compile_and_run c gcc -std=c99 $posix -O3 -DORDER=2
-check "clang -O2" compile_and_run c clang -std=c99 $posix -O2 -DORDER=2
-check "g++ -O2" compile_and_run c++ g++ -std=c++17 -O2 -DORDER=2
 check "gcc, its own standard" compile_and_run c gcc -DORDER=1
 check "clang, its own standard" compile_and_run c clang -DORDER=1
 
@@ -100,8 +131,8 @@ check "C++ calls the implementation in C" cxx_uses_c
 
 # A folder in which each header of wolfSSL is an error: what compiles with it does not need wolfSSL.
 without=$work/without
+(cd /usr/include && find wolfssl -type d) | sed "s,^,$without/," | xargs mkdir -p
 (cd /usr/include && find wolfssl -name '*.h') | while read -r file; do
-    mkdir -p "$without/$(dirname "$file")"
     echo '#error "no wolfSSL here"' >"$without/$file"
 done
 if object "$work/trap.o" -I"$without" >/dev/null 2>&1; then

@@ -18,12 +18,15 @@ unset IMAPCONNECT_USER IMAPCONNECT_PASSWORD
 work=$(mktemp -d "$BUILD_DIR/live.XXXXXX") || exit 1
 chmod 755 "$work"
 server_pid=
+variants='normal login-only logindisabled no-starttls'
 
 finish() {
     [ -z "$server_pid" ] || kill "$server_pid" 2>/dev/null
-    for variant in normal login-only logindisabled no-starttls; do
-        [ ! -d "$work/$variant" ] || sh tests/dovecot.sh stop "$work/$variant"
+    # Each takes two seconds to end, so all at a time.
+    for variant in $variants; do
+        [ ! -d "$work/$variant" ] || sh tests/dovecot.sh stop "$work/$variant" &
     done
+    wait
     rm -rf "$work"
 }
 trap finish EXIT
@@ -148,44 +151,53 @@ compile() {
     gcc -std=c99 -D_POSIX_C_SOURCE=200809L "$@" -lwolfssl
 }
 
-asan='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
+asan='-O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 ASAN_OPTIONS=exitcode=99:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 export ASAN_OPTIONS UBSAN_OPTIONS
 
-build() {
+# program NAME: two builds of an example, with the sanitizers and, in BUILD_DIR, without.
+program() {
     # shellcheck disable=SC2086
-    gcc -std=c99 -D_POSIX_C_SOURCE=200809L -O2 $warnings tests/live_server.c -o "$work/live_server" || return 1
-    for program in imapconnect blocking poll transport; do
-        # shellcheck disable=SC2086
-        compile $asan $warnings "examples/$program.c" -o "$work/$program" || return 1
-        [ ! -x "$BUILD_DIR/$program" ] ||
-            [ -n "$(find imapconnect.h "examples/$program.c" -newer "$BUILD_DIR/$program")" ] || continue
-        # Another test may do the same at the same time.
-        # shellcheck disable=SC2086
-        compile -O2 $warnings "examples/$program.c" -o "$work/release" &&
-            mv "$work/release" "$BUILD_DIR/$program" || return 1
-    done
+    compile $asan $warnings "examples/$1.c" -o "$work/$1" || return 1
+    [ ! -x "$BUILD_DIR/$1" ] || [ -n "$(find imapconnect.h "examples/$1.c" -newer "$BUILD_DIR/$1")" ] || return 0
+    # Another test may do the same at the same time.
+    # shellcheck disable=SC2086
+    compile -O2 $warnings "examples/$1.c" -o "$work/$1.release" && mv "$work/$1.release" "$BUILD_DIR/$1"
 }
 
-# dovecot VARIANT: one that runs; its values are in the variables that dovecot.sh names.
+# The programs and the servers, all at a time.
+build() {
+    sh certs/make.sh "$work/certs" || return 1
+    # shellcheck disable=SC2086
+    compile -O2 $warnings tests/live_server.c -o "$work/live_server" &
+    pids=$!
+    for variant in $variants; do
+        sh tests/dovecot.sh start "$work/$variant" "$variant" &
+        pids="$pids $!"
+    done
+    for program in imapconnect blocking poll transport; do
+        program $program &
+        pids="$pids $!"
+    done
+    # shellcheck disable=SC2086
+    all_end $pids
+}
+
+# dovecot VARIANT: the one that is meant from now on; its values are in the variables that dovecot.sh names.
 dovecot() {
-    [ -f "$work/$1/env" ] || sh tests/dovecot.sh start "$work/$1" "$1" || exit 1
     # shellcheck disable=SC1090,SC1091
     . "$work/$1/env"
 }
 
+CERTS=$work/certs
+export CERTS
 build || {
-    not_ok build 'a program does not compile'
+    not_ok build 'a program does not compile, or a Dovecot does not start'
     sum_up
     exit 1
 }
 client=$work/imapconnect
-sh certs/make.sh "$work/certs" || exit 1
-CERTS=$work/certs
-export CERTS
-for variant in login-only logindisabled no-starttls normal; do
-    dovecot $variant
-done
+dovecot normal
 
 # ---- the three modes ----
 

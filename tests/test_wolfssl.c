@@ -380,6 +380,7 @@ static void names_and_wildcards(void **state)
     expect_match("*.a.b.example.org", "x.a.b.example.org", 1);
     expect_match("*.example.org", "example.org", 0);
     expect_match("*.example.org", ".example.org", 0);
+    expect_match("*.example.org", "localhost", 0);
     expect_match("*.example.org", "a.b.example.org", 0); /* one label alone */
     expect_match("*.example.org", "imapexample.org", 0);
     expect_match("*.example.org", "imap.example.com", 0);
@@ -594,6 +595,17 @@ static void the_hash_of_pss(void **state)
     algorithm.count = 11; /* none at all */
     assert_int_equal(strong(&algorithm), 0);
     add_element(&algorithm, 0x30, "", 0); /* empty ones */
+    assert_int_equal(strong(&algorithm), 0);
+    algorithm.count = 11; /* the hash is no AlgorithmIdentifier, or one without an OID */
+    add_element(&algorithm, 0x30, "\xa0\x02\x05\x00", 4);
+    assert_int_equal(strong(&algorithm), 0);
+    algorithm.count = 11;
+    add_element(&algorithm, 0x30, "\xa0\x04\x30\x02\x05\x00", 6);
+    assert_int_equal(strong(&algorithm), 0);
+    make_pss(&algorithm, NIST("\x04"), 0xa0);
+    algorithm.bytes[algorithm.count - 1] = 0; /* 2.16.840.1.101.3.4.2.0 is nothing */
+    assert_int_equal(strong(&algorithm), 0);
+    make_pss(&algorithm, PKCS1("\x0b"), 0xa0); /* as long, and of another family */
     assert_int_equal(strong(&algorithm), 0);
 }
 
