@@ -3,7 +3,8 @@
    Each file is one test, and each test is replayed in many ways: the server's bytes in pieces of every size,
    cut once at every place, with would-block before every step, in a blocking and in a non-blocking session.
    All ways must give the same result, list and log, and put the same bytes on the wire (SECURITY.md section
-   3, 23 and 29).
+   3, 23 and 29). Dialogues in clear go through TLS and STARTTLS as well, with a server of wolfSSL in this process.
+   Each dialogue is cut off at every byte, too. With DEEP in the environment there is more of all that.
 
    Usage: test_transcripts [FOLDER or FILE]; else $TRANSCRIPTS, else tests/transcripts. */
 
@@ -30,6 +31,7 @@ static int fixed_random(WC_RNG *rng, byte *bytes, word32 count)
 #include "../imapconnect.h"
 
 #include "test.h"
+#include "tunnel.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -54,6 +56,8 @@ static int fixed_random(WC_RNG *rng, byte *bytes, word32 count)
 #define PATIENCE     40   /* reads in vain before the clock jumps */
 #define FAULT_LIMIT  50
 #define NO_TIME      0xffffffffu
+#define PAIR_LIMIT   64   /* the same, twice */
+#define DEEP_LIMIT   300  /* the same, with DEEP */
 #define TURN_LIMIT   20000 /* reads in vain, or steps, before a session counts as stuck */
 
 /* ---- a dialogue, as it is read from its file ------------------------------------------------------- */
@@ -1009,12 +1013,27 @@ enum {
 typedef struct way {
     size_t read_chunk, write_chunk;
     size_t split;    /* no read crosses this place in the server's bytes; 0: none */
+    size_t split2;   /* nor this one, behind it */
     int wants;       /* this often would-block before each open, read and write */
     int split_wants; /* would-block at the split */
     int nonblocking;
     int bare; /* no list and no log are given */
     int fault, fault_at;
+    int cut;           /* the server's bytes end at `split`: CUT_... */
+    int tls12;         /* where there is TLS: 1.2, or 1.3 */
+    size_t raw_chunk;  /* TLS: so many raw bytes at a time; 0: all */
+    int raw_wants;     /* TLS: would-block this often before each raw read and write */
+    int bare_end;      /* TLS: the end of the stream comes without close_notify */
 } way;
+
+/* Nothing more comes, or a BYE and then nothing more. */
+enum { CUT_NOT, CUT_END, CUT_BYE };
+
+#define ALL ((size_t)-1)
+
+static const way all_at_once = {ALL, ALL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+
+static const char cut_bye[] = "* BYE cut\r\n";
 
 /* The wire with the server at its other end; also what the callbacks saw. */
 typedef struct wire {
@@ -1030,6 +1049,9 @@ typedef struct wire {
     char *spoiled;                 /* the library's memory that it must not touch now */
     size_t spoiled_count;
     int opens, closes, wanted, stalls, split_done;
+    size_t bye_sent; /* of `cut_bye` */
+    int cut_done;    /* the end that was cut has been read */
+    int raw_wanted, in_tunnel;
     size_t tls_record, tls_header; /* of the record that the client is sending: bytes to come; bytes of its header */
     unsigned char tls_type, tls_length;
     imapconnect_session *session;
@@ -1185,6 +1207,28 @@ static char *flush_input, *flush_list, *flush_session, *flush_output, *flush_str
 #define UNTOUCHED   0xa5
 #define LIST_SIZE   131072
 
+/* Where this read must end, in the server's bytes. */
+static size_t next_border(const wire *v)
+{
+    return v->received < v->w.split ? v->w.split : v->w.split2;
+}
+
+/* The server has gone away in the middle. Returns 1 when that is so now, and what the read returns. */
+static int is_cut(wire *v, char *bytes, size_t count, int *result)
+{
+    size_t n = v->w.cut == CUT_BYE ? smaller(count, sizeof cut_bye - 1 - v->bye_sent) : 0;
+
+    if (v->w.cut == CUT_NOT || v->received < v->w.split)
+        return 0;
+    if (v->cut_done)
+        n = 0, broken(v, current_line(v), "reads again behind the end");
+    memcpy(bytes, cut_bye + v->bye_sent, n);
+    v->bye_sent += n;
+    v->cut_done = n == 0;
+    *result = n == 0 ? IMAPCONNECT_CLOSED : (int)n;
+    return 1;
+}
+
 /* Copies what is readable, over the borders of segments, to where it ends flush against a forbidden page, and
    from there to the library. */
 static size_t copy_input(wire *v, char *to, size_t count)
@@ -1261,6 +1305,8 @@ static int wire_read(void *context, void *bytes, size_t count)
         return broken(v, current_line(v), "read without a connection");
     if (count == 0)
         return broken(v, current_line(v), "read of nothing");
+    if (is_cut(v, bytes, count, &result))
+        return result;
     if (!s) {
         int nothing = nothing_there(v);
 
@@ -1272,8 +1318,8 @@ static int wire_read(void *context, void *bytes, size_t count)
         return IMAPCONNECT_WANT_READ;
     if (s->kind != BYTES)
         return s->kind == END ? IMAPCONNECT_CLOSED : IMAPCONNECT_E_RESET;
-    if (v->received < v->w.split)
-        limit = smaller(limit, v->w.split - v->received);
+    if (v->received < next_border(v))
+        limit = smaller(limit, next_border(v) - v->received);
     else if (v->received == v->w.split && v->w.split_wants && !v->split_done && !v->t->at_once) {
         v->split_done = 1;
         return IMAPCONNECT_WANT_READ;
@@ -1367,6 +1413,8 @@ static int wire_write(void *context, const void *bytes, size_t count)
         return broken(v, current_line(v), "write without a connection");
     if (count == 0)
         return broken(v, current_line(v), "write of nothing");
+    if (v->cut_done)
+        return broken(v, current_line(v), "writes behind the end");
     if (blocks(v))
         return IMAPCONNECT_WANT_WRITE;
     if (sends_too_early(v))
@@ -1444,8 +1492,12 @@ static int on_log(void *user, int direction, const char *bytes, size_t count)
 }
 
 /* The byte of the dialogue at this place of the server's stream. */
-static int peer_byte(const transcript *t, size_t place)
+static int peer_byte(const wire *v, size_t place)
 {
+    const transcript *t = v->t;
+
+    if (v->w.cut != CUT_NOT && place >= v->w.split)
+        return cut_bye[place - v->w.split];
     for (size_t i = 0; i < t->peer_count; i++) {
         if (place < t->peer[i].data.count)
             return (unsigned char)t->peer[i].data.bytes[place];
@@ -1471,7 +1523,7 @@ static int on_response(void *user, int event, const char *bytes, size_t count)
     if (event == IMAPCONNECT_LITERAL)
         v->literal -= (unsigned long)count;
     for (size_t i = 0; i < n; i++) {
-        if (v->streamed >= v->received || peer_byte(v->t, v->streamed) != (unsigned char)bytes[i]) {
+        if (v->streamed >= v->received + v->bye_sent || peer_byte(v, v->streamed) != (unsigned char)bytes[i]) {
             broken(v, current_line(v), "on_response saw other bytes");
             return 0;
         }
@@ -2121,6 +2173,44 @@ static void check_fault(wire *v, const imapconnect_session *session, const step 
         broken(v, s->line, "a secret is in the log after a fault");
 }
 
+/* What each call had taken of the server's bytes when it ended, in the reference run, and where the last line of that
+   began. */
+static size_t taken[MAX_STEPS], last_lines[MAX_STEPS];
+
+static void note_taken(const wire *v)
+{
+    size_t at = v->streamed;
+
+    taken[v->step] = at;
+    for (at -= at >= 2 ? 2 : at; at > 0 && peer_byte(v, at - 1) != '\n';)
+        at--;
+    last_lines[v->step] = at;
+}
+
+/* The server has gone away at this place: a call that needs more than came must fail, and one that does not is as it
+   was. Behind a BYE that falls into the text of the tagged reply the call may end well. SECURITY.md section 3, 24 and
+   25. */
+static void check_cut(wire *v, const imapconnect_session *session, const step *s, int result)
+{
+    size_t least = v->w.cut == CUT_BYE ? last_lines[v->step] : taken[v->step];
+
+    unspoil(v);
+    if (v->bye_sent == 0) { /* it may have come in a literal, or in a name */
+        check_rows(v, s, 0);
+        check_sink(v, s, 0);
+    }
+    if (v->cut_done && s->what != CLOSE && result >= 0)
+        broken(v, s->line, "success though the server has gone away");
+    if (!v->cut_done && s->what != CLOSE && result >= 0 && v->w.split < least)
+        broken(v, s->line, "success before all has come");
+    if (!v->cut_done && v->bye_sent == 0)
+        check_result(v, s, result);
+    if (v->cut_done && imapconnect_is_open(session))
+        broken(v, s->line, "open though the server has gone away");
+    if (find_secret(v->t, (const char *)session, sizeof *session) || find_secret(v->t, v->log, v->log_used))
+        broken(v, s->line, "a secret is left when the server has gone away");
+}
+
 static void check_step(wire *v, imapconnect_session *session, const step *s, imapconnect_list *list, int result)
 {
     unspoil(v);
@@ -2141,6 +2231,7 @@ static void check_step(wire *v, imapconnect_session *session, const step *s, ima
         note(v->log, v->t->log_varies ? 0 : v->log_used);
     }
     check_answers(v, s, session);
+    note_taken(v);
 }
 
 static void configure(wire *v, imapconnect_session *session)
@@ -2197,12 +2288,14 @@ static int replay(const transcript *t, const char *file, const way *w)
     record_used = 0;
     configure(&v, session);
     imapconnect_list_init(&list, flush_list - t->list_size, (size_t)t->list_size);
-    for (size_t i = 0; i < t->step_count && v.failure[0] == '\0' && v.fault_result == 0; i++) {
+    for (size_t i = 0; i < t->step_count && v.failure[0] == '\0' && v.fault_result == 0 && !v.cut_done; i++) {
         last = &t->steps[i];
         begin_step(&v, (int)i);
         result = run_call(&v, session, last, w->bare ? 0 : &list);
         if (v.fault_result != 0)
             check_fault(&v, session, last, result);
+        else if (w->cut != CUT_NOT)
+            check_cut(&v, session, last, result);
         else
             check_step(&v, session, last, &list, result);
     }
@@ -2215,9 +2308,9 @@ static int replay(const transcript *t, const char *file, const way *w)
     return v.fault_result != 0;
 }
 
-/* ---- the matrix ------------------------------------------------------------------------------------ */
+static int is_deep; /* much more of everything, for hours */
 
-#define ALL ((size_t)-1)
+/* ---- the matrix ------------------------------------------------------------------------------------ */
 
 static void compare(const char *file, const way *w)
 {
@@ -2246,7 +2339,7 @@ static void replay_chunks(const transcript *t, const char *file)
         if (t->has_tls && sizes[i] != 1 && sizes[i] != ALL) /* a handshake costs much, and needs few */
             continue;
         for (int k = 0; k < 8; k++) {
-            way w = {0, 0, 0, 0, 0, 0, 0, 0, 0};
+            way w = all_at_once;
 
             w.read_chunk = sizes[i];
             w.write_chunk = k & 1 ? 1 : ALL;
@@ -2263,7 +2356,7 @@ static void replay_splits(const transcript *t, const char *file)
     if (t->has_tls || t->peer_bytes > SPLIT_LIMIT)
         return;
     for (size_t place = 1; place < t->peer_bytes; place++) {
-        way w = {ALL, ALL, 0, 0, 0, 0, 0, 0, 0};
+        way w = all_at_once;
 
         w.split = place;
         replay_and_compare(t, file, &w);
@@ -2273,11 +2366,53 @@ static void replay_splits(const transcript *t, const char *file)
     }
 }
 
+/* Two cuts, at every pair of places. */
+static void replay_pairs(const transcript *t, const char *file)
+{
+    way w = all_at_once;
+
+    if (t->has_tls || t->peer_bytes > (size_t)(is_deep ? DEEP_LIMIT : PAIR_LIMIT))
+        return;
+    for (w.split = 1; w.split < t->peer_bytes; w.split++) {
+        for (w.split2 = w.split + 1; w.split2 < t->peer_bytes; w.split2++) {
+            w.nonblocking = w.split2 & 1;
+            w.split_wants = w.nonblocking;
+            replay_and_compare(t, file, &w);
+        }
+    }
+}
+
+/* The server goes away at every place, with BYE and without. What was taken in the reference run is still known. */
+static void replay_cuts(const transcript *t, const char *file)
+{
+    size_t place, step_by = t->peer_bytes <= SPLIT_LIMIT ? 1 : t->peer_bytes / (is_deep ? SPLIT_LIMIT : 64);
+
+    if (t->has_tls || !t->opened)
+        return;
+    for (place = 0; place < t->peer_bytes; place += step_by) {
+        way w = all_at_once;
+
+        w.split = place;
+        for (w.cut = CUT_END; w.cut <= CUT_BYE; w.cut++) {
+            w.nonblocking = (int)(place + (size_t)w.cut) & 1;
+            replay(t, file, &w);
+            if (is_deep) {
+                w.nonblocking ^= 1;
+                w.wants = 1;
+                w.read_chunk = 1;
+                replay(t, file, &w);
+                w.wants = 0;
+                w.read_chunk = ALL;
+            }
+        }
+    }
+}
+
 /* Something fails from outside: in its first call, in its second, ... until the dialogue needs no further call.
    SECURITY.md section 3, 32. */
 static void replay_faults(const transcript *t, const char *file)
 {
-    way w = {ALL, ALL, 0, 0, 0, 0, 0, 0, 0};
+    way w = all_at_once;
 
     for (w.fault = NO_FAULT + 1; w.fault < FAULTS; w.fault++) {
         w.fault_at = 1;
@@ -2292,7 +2427,7 @@ static void test_transcript(void **state)
 {
     static transcript t;
     const char *file = *state;
-    way plain = {ALL, ALL, 0, 0, 0, 0, 0, 0, 0};
+    way plain = all_at_once;
 
     load(&t, file);
     assert_true(t.list_size <= (int)LIST_SIZE);
@@ -2301,6 +2436,8 @@ static void test_transcript(void **state)
     reference_used = record_used;
     replay_chunks(&t, file);
     replay_splits(&t, file);
+    replay_pairs(&t, file);
+    replay_cuts(&t, file);
     replay_faults(&t, file);
     plain.bare = 1;
     replay_and_compare(&t, file, &plain);
@@ -2386,6 +2523,7 @@ int main(int count, char **arguments)
     const char *path = getenv("TRANSCRIPTS");
     int failed = 0;
 
+    is_deep = getenv("DEEP") != 0;
     if (count > 1)
         path = arguments[1];
     find_files(path ? path : "tests/transcripts");
