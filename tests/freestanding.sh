@@ -19,8 +19,8 @@ trap 'exit 1' HUP INT TERM
 
 libc='memchr|memcmp|memcpy|memmove|memset|strlen'
 wolfssl='wolfSSL(v23)?_[A-Za-z_0-9]+|wc_[A-Za-z_0-9]+'
-# What gcc itself puts in: divisions and tables of jumps on a Cortex-M0+.
-libgcc='__aeabi_u?idiv(mod)?|__gnu_thumb1_case_[us][hq]i'
+# What gcc itself puts in: divisions, of 64 bits, too, and a Cortex-M0+'s tables of jumps.
+libgcc='__aeabi_u?(idiv(mod)?|ldivmod)|__u?(div|mod)di3|__gnu_thumb1_case_[us][hq]i'
 
 # strangers ALLOWED: what the object calls, and is not of these.
 strangers() {
