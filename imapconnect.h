@@ -1185,9 +1185,9 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
 #define IMAPCONNECT_WIPE(memory, size) imc_wipe((memory), (size))
 #endif
 
-/* A function that stays one of its own, though it is called only once: a function into which all is inlined has far more
-   values at hand than registers, and reaches its structures from far away. */
-#ifdef __GNUC__
+/* A function that stays one of its own where size matters, though it is called only once: a function into which all is
+   inlined has far more values at hand than registers, and reaches its structures from far away. */
+#if defined(__GNUC__) && defined(__OPTIMIZE_SIZE__)
 #define IMC_APART __attribute__((noinline))
 #else
 #define IMC_APART
@@ -2394,11 +2394,15 @@ static int imc_rows_is(imapconnect_engine *engine, const char *word)
     return imc_bytes_same(imc_rows_text(engine), engine->writer.out.in.row.length, word);
 }
 
+#if !defined(IMAPCONNECT_NO_MAILBOXES) || !defined(IMAPCONNECT_NO_MESSAGES)
+
 /* Which of these words the present value is, from 1; 0 for none of them. */
 static uint8_t imc_rows_word(imapconnect_engine *engine, const char *words)
 {
     return (uint8_t)imc_bytes_word(imc_rows_text(engine), engine->writer.out.in.row.length, words);
 }
+
+#endif
 
 /* The reply is not IMAP. */
 static void imc_rows_malformed(imapconnect_engine *engine)
@@ -2406,15 +2410,15 @@ static void imc_rows_malformed(imapconnect_engine *engine)
     imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
 }
 
-/* A row, or some bytes, have been given to the caller, who may have had enough. */
+#if !defined(IMAPCONNECT_NO_MAILBOXES) || !defined(IMAPCONNECT_NO_MESSAGES) || !defined(IMAPCONNECT_NO_SEARCH)
+
+/* A row has been given to the caller, who may have had enough. */
 static void imc_rows_given(imapconnect_engine *engine, int stop)
 {
     engine->progress = 1;
     if (stop != 0)
         imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
 }
-
-#if !defined(IMAPCONNECT_NO_MAILBOXES) || !defined(IMAPCONNECT_NO_MESSAGES) || !defined(IMAPCONNECT_NO_SEARCH)
 
 /* The present value as a number; where it is none, the reply is not IMAP. */
 static uint32_t imc_rows_number(imapconnect_engine *engine)
@@ -3878,7 +3882,7 @@ static void imc_engine_run(imapconnect_engine *engine, const struct imc_command 
 }
 
 /* The command of a call, unless its `next` chooses another one. */
-static void imc_engine_choose(imapconnect_engine *engine)
+static void imc_engine_first(imapconnect_engine *engine)
 {
     const struct imc_command *command = engine->command;
     if ((command->traits & IMC_CHOOSES) != 0)
@@ -3896,7 +3900,7 @@ static void imc_engine_begin(imapconnect_engine *engine, const struct imc_comman
     if ((command->traits & IMC_ASKS) != 0 && !engine->asked)
         imc_engine_send(engine, IMC_ASKING, "CAPABILITY");
     else
-        imc_engine_choose(engine);
+        imc_engine_first(engine);
 }
 
 /* The capabilities after the login came, or were refused; then those from before it must do. */
@@ -3904,7 +3908,7 @@ static void imc_engine_asked(imapconnect_engine *engine, int code)
 {
     (void)code;
     engine->asked = 1;
-    imc_engine_choose(engine);
+    imc_engine_first(engine);
 }
 
 /* OK: the command is done, and perhaps the next one of the same call follows. In place of a "+" it is a lie. */
@@ -4633,6 +4637,7 @@ static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_cer
         if (tag == 0 || (field > 0 && tag != IMC_DER_SEQUENCE))
             return 0;
     }
+    certificate->extensions.bytes = bytes;
     certificate->extensions.count = 0;
     while (body.count > 0) {
         int tag = imc_der_next(&body, &skipped);
@@ -6340,9 +6345,7 @@ static void imc_messages_row(imapconnect_engine *engine)
     if (code == 0 && (row->has & IMC_HAS_SIZE) != 0 && imc_messages_is_ours(engine, message)) {
         row->count++;
         row->sum += message->sequence;
-        engine->progress = 1;
-        if (engine->taker.message(engine->user, message) != 0)
-            code = IMAPCONNECT_E_CANCELLED;
+        imc_rows_given(engine, engine->taker.message(engine->user, message));
     }
     if (code != 0)
         imc_engine_fail(engine, code);

@@ -66,10 +66,10 @@ report 'sizeof(imapconnect_session), bytes' "$("$out/session")"
 # The deepest path through the header's own functions, without those of wolfSSL, of libc and of the caller that stand
 # between. A call through a pointer goes where the room of its caller lets it go: from the session to the transport, to
 # the actions of the engine's table and to the rows of commands; from the engine and from the rooms below it to the
-# latter alone; from all others to the caller's own functions. wolfSSL calls back into the room >>wolfssl, and that the
+# latter alone; from the session's look at the time to the clock; from all others to the caller's own functions. wolfSSL calls back into the room >>wolfssl, and that the
 # transport.
 object stack -fstack-usage -fcallgraph-info=su
-awk -F'"' -v command='^imc_.*_(take|next|end|send|choose|fetch|flag|expunge)$' '
+awk -F'"' -v command='^imc_(select|close|enable|list|status|namespace|messages|recv|store|move|search|idle)_(take|next|end|choose|flag|expunge)$' '
     function bytes(label, part, n) { n = split(label, part, /\\n/); return part[n] ~ /bytes/ ? part[n] + 0 : -1 }
     function plain(name) { sub(/.*:/, "", name); return name }
     /^node/ { if (bytes($4) >= 0) own[plain($2)] = bytes($4) }
@@ -78,6 +78,7 @@ awk -F'"' -v command='^imc_.*_(take|next|end|send|choose|fetch|flag|expunge)$' '
         if (callee in own) return callee
         if (callee ~ /^wolfSSL_(connect|read|write|shutdown)$/) return "imc_tls_verify imc_tls_receive imc_tls_send"
         if (callee != "__indirect_call") return ""
+        if (caller == "imc_session_now") return "imc_sockets_clock"
         for (name in own)
             if ((name ~ /^imc_sockets_/ && caller ~ /^(imc_session_|imc_tls_|imapconnect)/) ||
                 (name ~ /^imc_engine_/ && caller ~ /^(imc_session_|imc_engine_take|imc_engine_dispatch|imapconnect)/) ||
