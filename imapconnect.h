@@ -597,8 +597,8 @@ typedef struct imapconnect_reader { /* room >>responses: what the line has said 
     uint8_t base64_count;           /* characters of the group of four */
     uint8_t base64_padding;         /* of them '=' */
     uint8_t base64_bad;             /* not strict base64, or too long: IMC_BASE64_... */
-    imapconnect_lexer lexer;
     uint16_t challenge;             /* bytes decoded */
+    imapconnect_lexer lexer;
     uint16_t found;                 /* capability atoms, or permanent flags, of this line so far */
     uint16_t listed;                /* the same once the list is known to be whole */
     uint32_t number;                /* in front of the response's name; of base64, the bits of the group */
@@ -740,6 +740,10 @@ typedef struct imapconnect_tls { /* room >>wolfssl */
     uint8_t writing; /* a record is on its way: nothing may be read before it has left */
     uint8_t unsent;  /* wolfSSL keeps bytes that the transport below did not take */
     uint8_t leaf_seen;
+    int16_t lower_code;  /* of the transport below */
+    int16_t refused;     /* why the verify callback said no */
+    int16_t chain_error; /* wolfSSL's first error of the chain, which a later one may hide */
+    uint16_t skipped;
     const struct imapconnect_tls *self; /* proves that a callback was given this, and nothing else */
     struct WOLFSSL_CTX *context;
     struct WOLFSSL *ssl;
@@ -747,10 +751,6 @@ typedef struct imapconnect_tls { /* room >>wolfssl */
     const imapconnect_server *server;
     uint32_t silence; /* raw bytes since the last byte of data */
     int detail;
-    int16_t lower_code;  /* of the transport below */
-    int16_t refused;     /* why the verify callback said no */
-    int16_t chain_error; /* wolfSSL's first error of the chain, which a later one may hide */
-    uint16_t skipped;
 } imapconnect_tls;
 
 typedef struct imapconnect_session {
@@ -2599,24 +2599,12 @@ enum imc_event {
     IMC_SAW_GARBAGE  /* against the grammar */
 };
 
-/* Status words: what they are untagged and tagged; 0 where they must not stand. */
-static const struct {
-    const char *word;
-    uint8_t untagged;
-    uint8_t tagged;
-} imc_responses_status[] = {{"OK", IMC_SAW_OK, IMC_SAW_TAGGED_OK},
-                            {"NO", IMC_SAW_NO, IMC_SAW_TAGGED_NO},
-                            {"BAD", IMC_SAW_BAD, IMC_SAW_TAGGED_BAD},
-                            {"BYE", IMC_SAW_BYE, 0},
-                            {"PREAUTH", IMC_SAW_PREAUTH, 0}};
-#define IMC_STATUS_WORDS (sizeof imc_responses_status / sizeof imc_responses_status[0])
+/* Status words behind an empty one, in the order of the events; a tag is followed by the first three alone. */
+static const char imc_responses_status[] = "\0OK\0NO\0BAD\0BYE\0PREAUTH\0";
+#define IMC_TAGGED_WORDS 3
 
-/* Names behind a number that say something of the mailbox. */
-static const struct {
-    const char *word;
-    uint8_t saw;
-} imc_responses_numbered[] = {
-    {"EXISTS", IMC_SAW_EXISTS}, {"RECENT", IMC_SAW_RECENT}, {"EXPUNGE", IMC_SAW_EXPUNGE}, {"FETCH", IMC_SAW_FETCH}};
+/* Names behind a number that say something of the mailbox, in the order of the events. */
+#define IMC_NUMBERED_WORDS "EXISTS\0EXPUNGE\0RECENT\0FETCH\0"
 
 /* Capabilities that change what the client does. They match as whole atoms. */
 #define IMC_CAN_IMAP4REV1     1u
@@ -2906,13 +2894,13 @@ static int imc_responses_data(imapconnect_engine *engine, int saw)
 }
 
 /* A status word has come, untagged or tagged, and its text follows. */
-static int imc_responses_status_word(imapconnect_reader *reader, size_t row)
+static int imc_responses_status_word(imapconnect_reader *reader, unsigned which)
 {
-    reader->saw = reader->tagged ? imc_responses_status[row].tagged : imc_responses_status[row].untagged;
+    reader->saw = (uint8_t)((reader->tagged ? IMC_SAW_TAGGED_OK : IMC_SAW_OK) + which - 1);
     reader->position = IMC_AT_REST;
-    reader->answer = (uint8_t)(row + 1);
+    reader->answer = (uint8_t)which;
     imc_responses_begin_text(reader);
-    return reader->saw == 0 ? IMC_SAW_GARBAGE : IMC_SAW_NOTHING;
+    return reader->tagged && which > IMC_TAGGED_WORDS ? IMC_SAW_GARBAGE : IMC_SAW_NOTHING;
 }
 
 /* The second word: a status, a capability list, or the number or the name of another response. A tag is followed by
@@ -2921,10 +2909,9 @@ static int imc_responses_second(imapconnect_engine *engine)
 {
     imapconnect_reader *reader = &engine->reader;
     imapconnect_lexer *lexer = &reader->lexer;
-    size_t i;
-    for (i = 0; i < IMC_STATUS_WORDS; i++)
-        if (imc_bytes_same(lexer->word, lexer->length, imc_responses_status[i].word))
-            return imc_responses_status_word(reader, i);
+    unsigned which = imc_bytes_word(lexer->word, lexer->length, imc_responses_status + 1);
+    if (which != 0)
+        return imc_responses_status_word(reader, which);
     if (reader->tagged)
         return IMC_SAW_GARBAGE;
     if (imc_bytes_same(lexer->word, lexer->length, "CAPABILITY")) {
@@ -2943,11 +2930,8 @@ static int imc_responses_second(imapconnect_engine *engine)
 static int imc_responses_third(imapconnect_engine *engine)
 {
     const imapconnect_lexer *lexer = &engine->reader.lexer;
-    size_t i;
-    for (i = 0; i < sizeof imc_responses_numbered / sizeof imc_responses_numbered[0]; i++)
-        if (imc_bytes_same(lexer->word, lexer->length, imc_responses_numbered[i].word))
-            return imc_responses_data(engine, imc_responses_numbered[i].saw);
-    return imc_responses_data(engine, IMC_SAW_DATA);
+    unsigned which = imc_bytes_word(lexer->word, lexer->length, IMC_NUMBERED_WORDS);
+    return imc_responses_data(engine, (int)(IMC_SAW_DATA + which)); /* DATA stands before them */
 }
 
 static int imc_responses_word(imapconnect_engine *engine)
@@ -3519,26 +3503,22 @@ static int imc_commands_may_enable(const char *extensions)
     }
 }
 
-/* May this text of `count` bytes be sent for this letter of a format? */
+/* May this text of `count` bytes be sent for this letter of a format? A section stands between brackets, and must not
+   close them; a charset is an atom. */
 static int imc_commands_is_good(const imapconnect_engine *engine, int letter, const char *text, size_t count)
 {
-    switch (letter) {
-    case 'm':
-        return imc_commands_is_line(text, count) && (text[0] == IMC_RAW_NAME || imc_names_is_utf8(text));
-    case 'B':
-        return imc_commands_is_plain(text, "{[]\"\\"); /* it stands between brackets, and must not close them */
-    case 'Q':
-        return count != 0 && imc_commands_is_plain(text, "{") && imc_commands_is_closed(text);
-    case 'H':
-        return count != 0 && imc_commands_is_plain(text, "{ ()\"\\") &&
-               (!engine->utf8 || imc_bytes_same(text, count, "UTF-8"));
-    case 'E':
-        return imc_commands_is_plain(text, "{") && imc_commands_may_enable(text);
-    case 'd':
-        return count == 26 && imc_commands_is_plain(text, "{");
-    default:
-        return imc_commands_is_line(text, count);
-    }
+    if (letter > 'd')
+        return imc_commands_is_line(text, count) &&
+               (letter != 'm' || text[0] == IMC_RAW_NAME || imc_names_is_utf8(text));
+    if (!imc_commands_is_plain(text, letter == 'B' ? "{[]\"\\" : letter == 'H' ? "{ ()\"\\" : "{"))
+        return 0;
+    if (letter == 'Q')
+        return count != 0 && imc_commands_is_closed(text);
+    if (letter == 'H')
+        return engine->utf8 ? imc_bytes_same(text, count, "UTF-8") : count != 0;
+    if (letter == 'E')
+        return imc_commands_may_enable(text);
+    return letter != 'd' || count == 26;
 }
 
 #endif
@@ -5565,10 +5545,16 @@ static int imc_session_run(imapconnect_session *session)
     return result;
 }
 
+/* Has imapconnect_init() prepared this memory? */
+static IMC_APART int imc_session_exists(const imapconnect_session *session)
+{
+    return session != 0 && session->magic == IMC_MAGIC;
+}
+
 /* May a command begin? Returns 0 or why not. */
 static int imc_session_check(const imapconnect_session *session)
 {
-    if (session == 0 || session->magic != IMC_MAGIC)
+    if (!imc_session_exists(session))
         return IMAPCONNECT_E_NOT_OPEN;
     if (session->busy)
         return IMAPCONNECT_E_BUSY;
@@ -5694,7 +5680,7 @@ IMAPCONNECT_API int imapconnect(imapconnect_session *session, const char *server
     int code = imc_session_enter(session, responses);
     if (code == 0)
         return IMAPCONNECT_E_OPEN;
-    if (code != IMAPCONNECT_E_NOT_OPEN || session == 0 || session->magic != IMC_MAGIC)
+    if (code != IMAPCONNECT_E_NOT_OPEN || !imc_session_exists(session))
         return code;
     engine = &session->engine;
     imc_connect_reset(session);
@@ -5715,7 +5701,7 @@ IMAPCONNECT_API int imapconnect(imapconnect_session *session, const char *server
 IMAPCONNECT_API void imapconnect_close(imapconnect_session *session)
 {
     imapconnect_config config;
-    if (session == 0 || session->magic != IMC_MAGIC)
+    if (!imc_session_exists(session))
         return;
     if (session->running) {
         imc_engine_fail(&session->engine, IMAPCONNECT_E_CANCELLED);
@@ -5789,8 +5775,11 @@ IMAPCONNECT_API const char *imapconnect_mechanism(const imapconnect_session *ses
 
 IMAPCONNECT_API const char *imapconnect_answer(const imapconnect_session *session)
 {
-    unsigned answer = session->engine.reader.answer;
-    return answer == 0 ? "" : imc_responses_status[answer - 1].word;
+    const char *word = imc_responses_status;
+    unsigned answer;
+    for (answer = session->engine.reader.answer; answer > 0; answer--)
+        word += strlen(word) + 1;
+    return word;
 }
 
 IMAPCONNECT_API const char *imapconnect_response_code(const imapconnect_session *session)
@@ -6815,7 +6804,7 @@ IMAPCONNECT_API int imapconnect_idle(imapconnect_session *session, uint32_t mill
 
 IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 {
-    if (session != 0 && session->magic == IMC_MAGIC)
+    if (imc_session_exists(session))
         session->engine.enough = 1; /* every call begins with 0 */
 }
 
@@ -6880,7 +6869,8 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_EAI_NODATA
 #undef IMC_SEND_FLAGS
 #undef IMC_SLICE
-#undef IMC_STATUS_WORDS
+#undef IMC_NUMBERED_WORDS
+#undef IMC_TAGGED_WORDS
 #undef IMC_STEP_WORKS
 #undef IMC_TIMEOUT
 #undef IMC_TLS_MAX_SILENT
