@@ -64,9 +64,9 @@
       IMAPCONNECT_STATIC          * all functions are static, and private to the file
       IMAPCONNECT_API             * what stands before each function instead of `extern`
       IMAPCONNECT_CONFIG_H        * a header of yours with these options, included first
-      IMAPCONNECT_READ_SIZE       * the read buffer in the session, 368 bytes; 16384 is faster for messages
+      IMAPCONNECT_READ_SIZE       * the read buffer in the session, 400 bytes; 16384 is faster for messages
       IMAPCONNECT_WRITE_SIZE      * the write buffer in the session, 512 bytes; a name in a row of LIST must fit
-      IMAPCONNECT_LOG_SIZE        * the log line in the session, 64 bytes
+      IMAPCONNECT_LOG_SIZE        * the log line in the session, 48 bytes
       IMAPCONNECT_NO_TLS            no wolfSSL at all: `secure` must be 0, and there is no CRAM-MD5 either
       IMAPCONNECT_NO_TLS_OPTIONS  * no config.tls: no certificate of ours, no pins, no session tickets
       IMAPCONNECT_NO_SOCKETS        no sockets and no clock: set config.transport and config.clock
@@ -170,10 +170,10 @@
    files disagree, imapconnect_init() returns IMAPCONNECT_E_LAYOUT and nothing is opened. */
 
 #ifndef IMAPCONNECT_READ_SIZE
-#define IMAPCONNECT_READ_SIZE 368 /* bytes read at a time, 64 to 65535 */
+#define IMAPCONNECT_READ_SIZE 400 /* bytes read at a time, 64 to 65535 */
 #endif
 #ifndef IMAPCONNECT_LOG_SIZE
-#define IMAPCONNECT_LOG_SIZE 64 /* a log line longer than this comes in pieces, 16 to 255 */
+#define IMAPCONNECT_LOG_SIZE 48 /* a log line longer than this comes in pieces, 16 to 255 */
 #endif
 #ifndef IMAPCONNECT_WRITE_SIZE
 #define IMAPCONNECT_WRITE_SIZE 512 /* the transmit buffer; also holds a challenge, or a row, 512 to 65535 */
@@ -181,7 +181,7 @@
 #define IMAPCONNECT_MAX_ARGUMENT 255   /* bytes of a user name or a password */
 #define IMAPCONNECT_MAX_TOKEN    16384 /* bytes of a token, where config.auth names no other mechanisms */
 #define IMAPCONNECT_MAX_HOST     253   /* bytes of a host name, RFC 1035 section 2.3.4 */
-#define IMAPCONNECT_TEXT_SIZE    80    /* what is kept of the text of the server's last answer */
+#define IMAPCONNECT_TEXT_SIZE    72    /* what is kept of the text of the server's last answer */
 #define IMAPCONNECT_CODE_SIZE    32    /* what is kept of its response code */
 #define IMAPCONNECT_WORD_SIZE    24    /* the longest atom that means something to the client */
 #define IMAPCONNECT_TAG_SIZE     12    /* "a4294967295" */
@@ -699,8 +699,8 @@ typedef struct imapconnect_reader { /* room >>responses: what the line has said 
     uint8_t base64_padding;         /* of them '=' */
     uint8_t base64_bad;             /* not strict base64, or too long: IMC_BASE64_... */
     uint8_t explained;              /* `text` is the reason why a token was refused, and stays */
+    uint16_t challenge;             /* bytes decoded */
     imapconnect_lexer lexer;
-    uint16_t challenge;              /* bytes decoded */
     imapconnect_capabilities found;  /* capability atoms, or permanent flags, of this line so far */
     imapconnect_capabilities listed; /* the same once the list is known to be whole */
     uint32_t number;                 /* in front of the response's name; of base64, the bits of the group */
@@ -869,25 +869,23 @@ typedef struct imapconnect_tls { /* room >>wolfssl */
     uint8_t writing; /* a record is on its way: nothing may be read before it has left */
     uint8_t unsent;  /* wolfSSL keeps bytes that the transport below did not take */
     uint8_t leaf_seen;
+    int16_t lower_code;  /* of the transport below */
+    int16_t refused;     /* why the verify callback said no */
+    int16_t chain_error; /* wolfSSL's first error of the chain, which a later one may hide */
+    int16_t detail;      /* wolfSSL's number */
+    uint16_t skipped;
+#ifndef IMAPCONNECT_NO_TLS_OPTIONS
+    uint16_t until; /* the last day on which a ticket may be used, since 1970 */
+    uint8_t secure;
+    uint8_t ticket; /* IMC_TICKET_...: what has become of tickets */
+    const struct imapconnect_config *config;
+#endif
     const struct imapconnect_tls *self; /* proves that a callback was given this, and nothing else */
     struct WOLFSSL_CTX *context;
     struct WOLFSSL *ssl;
     const imapconnect_transport *lower;
     imapconnect_server *server;
-#ifndef IMAPCONNECT_NO_TLS_OPTIONS
-    const struct imapconnect_config *config;
-#endif
-    uint32_t silence;    /* raw bytes since the last byte of data */
-    int16_t detail;      /* wolfSSL's number */
-    int16_t lower_code;  /* of the transport below */
-    int16_t refused;     /* why the verify callback said no */
-    int16_t chain_error; /* wolfSSL's first error of the chain, which a later one may hide */
-    uint16_t skipped;
-#ifndef IMAPCONNECT_NO_TLS_OPTIONS
-    uint8_t secure;
-    uint8_t ticket; /* IMC_TICKET_...: what has become of tickets */
-    uint16_t until; /* the last day on which a ticket may be used, since 1970 */
-#endif
+    uint32_t silence; /* raw bytes since the last byte of data */
 } imapconnect_tls;
 
 typedef struct imapconnect_session {
@@ -1396,9 +1394,9 @@ IMAPCONNECT_API size_t imapconnect_ticket(const imapconnect_session *session, vo
 #define IMAPCONNECT_WIPE(memory, size) imc_wipe((memory), (size))
 #endif
 
-/* A function that stays one of its own, though it is called only once: a function into which all is inlined has far more
-   values at hand than registers, and reaches its structures from far away. */
-#ifdef __GNUC__
+/* A function that stays one of its own where size matters, though it is called only once: a function into which all is
+   inlined has far more values at hand than registers, and reaches its structures from far away. */
+#if defined(__GNUC__) && defined(__OPTIMIZE_SIZE__)
 #define IMC_APART __attribute__((noinline))
 #else
 #define IMC_APART
@@ -3002,11 +3000,15 @@ static int imc_rows_is(imapconnect_engine *engine, const char *word)
     return imc_bytes_same(imc_rows_text(engine), engine->writer.out.in.row.length, word);
 }
 
+#if !defined(IMAPCONNECT_NO_MAILBOXES) || !defined(IMAPCONNECT_NO_MESSAGES)
+
 /* Which of these words the present value is, from 1; 0 for none of them. */
 static uint8_t imc_rows_word(imapconnect_engine *engine, const char *words)
 {
     return (uint8_t)imc_bytes_word(imc_rows_text(engine), engine->writer.out.in.row.length, words);
 }
+
+#endif
 
 /* The reply is not IMAP. */
 static void imc_rows_malformed(imapconnect_engine *engine)
@@ -3014,15 +3016,15 @@ static void imc_rows_malformed(imapconnect_engine *engine)
     imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE);
 }
 
-/* A row, or some bytes, have been given to the caller, who may have had enough. */
+#if !defined(IMAPCONNECT_NO_MAILBOXES) || !defined(IMAPCONNECT_NO_MESSAGES) || !defined(IMAPCONNECT_NO_SEARCH)
+
+/* A row has been given to the caller, who may have had enough. */
 static void imc_rows_given(imapconnect_engine *engine, int stop)
 {
     engine->progress = 1;
     if (stop != 0)
         imc_engine_fail(engine, IMAPCONNECT_E_CANCELLED);
 }
-
-#if !defined(IMAPCONNECT_NO_MAILBOXES) || !defined(IMAPCONNECT_NO_MESSAGES) || !defined(IMAPCONNECT_NO_SEARCH)
 
 /* The present value as a number; where it is none, the reply is not IMAP. */
 static uint32_t imc_rows_number(imapconnect_engine *engine)
@@ -3203,24 +3205,12 @@ enum imc_event {
     IMC_SAW_GARBAGE  /* against the grammar */
 };
 
-/* Status words: what they are untagged and tagged; 0 where they must not stand. */
-static const struct {
-    const char *word;
-    uint8_t untagged;
-    uint8_t tagged;
-} imc_responses_status[] = {{"OK", IMC_SAW_OK, IMC_SAW_TAGGED_OK},
-                            {"NO", IMC_SAW_NO, IMC_SAW_TAGGED_NO},
-                            {"BAD", IMC_SAW_BAD, IMC_SAW_TAGGED_BAD},
-                            {"BYE", IMC_SAW_BYE, 0},
-                            {"PREAUTH", IMC_SAW_PREAUTH, 0}};
-#define IMC_STATUS_WORDS (sizeof imc_responses_status / sizeof imc_responses_status[0])
+/* Status words behind an empty one, in the order of the events; a tag is followed by the first three alone. */
+static const char imc_responses_status[] = "\0OK\0NO\0BAD\0BYE\0PREAUTH\0";
+#define IMC_TAGGED_WORDS 3
 
-/* Names behind a number that say something of the mailbox. */
-static const struct {
-    const char *word;
-    uint8_t saw;
-} imc_responses_numbered[] = {
-    {"EXISTS", IMC_SAW_EXISTS}, {"RECENT", IMC_SAW_RECENT}, {"EXPUNGE", IMC_SAW_EXPUNGE}, {"FETCH", IMC_SAW_FETCH}};
+/* Names behind a number that say something of the mailbox, in the order of the events. */
+#define IMC_NUMBERED_WORDS "EXISTS\0EXPUNGE\0RECENT\0FETCH\0"
 
 /* Capabilities that change what the client does. They match as whole atoms. */
 #define IMC_CAN_IMAP4REV1     1u
@@ -3543,13 +3533,13 @@ static int imc_responses_data(imapconnect_engine *engine, int saw)
 }
 
 /* A status word has come, untagged or tagged, and its text follows. */
-static int imc_responses_status_word(imapconnect_reader *reader, size_t row)
+static int imc_responses_status_word(imapconnect_reader *reader, unsigned which)
 {
-    reader->saw = reader->tagged ? imc_responses_status[row].tagged : imc_responses_status[row].untagged;
+    reader->saw = (uint8_t)((reader->tagged ? IMC_SAW_TAGGED_OK : IMC_SAW_OK) + which - 1);
     reader->position = IMC_AT_REST;
-    reader->answer = (uint8_t)(row + 1);
+    reader->answer = (uint8_t)which;
     imc_responses_begin_text(reader);
-    return reader->saw == 0 ? IMC_SAW_GARBAGE : IMC_SAW_NOTHING;
+    return reader->tagged && which > IMC_TAGGED_WORDS ? IMC_SAW_GARBAGE : IMC_SAW_NOTHING;
 }
 
 /* The second word: a status, a capability list, or the number or the name of another response. A tag is followed by
@@ -3558,10 +3548,9 @@ static int imc_responses_second(imapconnect_engine *engine)
 {
     imapconnect_reader *reader = &engine->reader;
     imapconnect_lexer *lexer = &reader->lexer;
-    size_t i;
-    for (i = 0; i < IMC_STATUS_WORDS; i++)
-        if (imc_bytes_same(lexer->word, lexer->length, imc_responses_status[i].word))
-            return imc_responses_status_word(reader, i);
+    unsigned which = imc_bytes_word(lexer->word, lexer->length, imc_responses_status + 1);
+    if (which != 0)
+        return imc_responses_status_word(reader, which);
     if (reader->tagged)
         return IMC_SAW_GARBAGE;
     if (imc_bytes_same(lexer->word, lexer->length, "CAPABILITY")) {
@@ -3580,11 +3569,8 @@ static int imc_responses_second(imapconnect_engine *engine)
 static int imc_responses_third(imapconnect_engine *engine)
 {
     const imapconnect_lexer *lexer = &engine->reader.lexer;
-    size_t i;
-    for (i = 0; i < sizeof imc_responses_numbered / sizeof imc_responses_numbered[0]; i++)
-        if (imc_bytes_same(lexer->word, lexer->length, imc_responses_numbered[i].word))
-            return imc_responses_data(engine, imc_responses_numbered[i].saw);
-    return imc_responses_data(engine, IMC_SAW_DATA);
+    unsigned which = imc_bytes_word(lexer->word, lexer->length, IMC_NUMBERED_WORDS);
+    return imc_responses_data(engine, (int)(IMC_SAW_DATA + which)); /* DATA stands before them */
 }
 
 static int imc_responses_word(imapconnect_engine *engine)
@@ -4208,26 +4194,22 @@ static int imc_commands_may_enable(const char *extensions)
     }
 }
 
-/* May this text of `count` bytes be sent for this letter of a format? */
+/* May this text of `count` bytes be sent for this letter of a format? A section stands between brackets, and must not
+   close them; a charset is an atom. */
 static int imc_commands_is_good(const imapconnect_engine *engine, int letter, const char *text, size_t count)
 {
-    switch (letter) {
-    case 'm':
-        return imc_commands_is_line(text, count) && (text[0] == IMC_RAW_NAME || imc_names_is_utf8(text));
-    case 'B':
-        return imc_commands_is_plain(text, "{[]\"\\"); /* it stands between brackets, and must not close them */
-    case 'Q':
-        return count != 0 && imc_commands_is_plain(text, "{") && imc_commands_is_closed(text);
-    case 'H':
-        return count != 0 && imc_commands_is_plain(text, "{ ()\"\\") &&
-               (!engine->utf8 || imc_bytes_same(text, count, "UTF-8"));
-    case 'E':
-        return imc_commands_is_plain(text, "{") && imc_commands_may_enable(text);
-    case 'd':
-        return count == 26 && imc_commands_is_plain(text, "{");
-    default:
-        return imc_commands_is_line(text, count);
-    }
+    if (letter > 'd')
+        return imc_commands_is_line(text, count) &&
+               (letter != 'm' || text[0] == IMC_RAW_NAME || imc_names_is_utf8(text));
+    if (!imc_commands_is_plain(text, letter == 'B' ? "{[]\"\\" : letter == 'H' ? "{ ()\"\\" : "{"))
+        return 0;
+    if (letter == 'Q')
+        return count != 0 && imc_commands_is_closed(text);
+    if (letter == 'H')
+        return engine->utf8 ? imc_bytes_same(text, count, "UTF-8") : count != 0;
+    if (letter == 'E')
+        return imc_commands_may_enable(text);
+    return letter != 'd' || count == 26;
 }
 
 #endif
@@ -4858,7 +4840,7 @@ static void imc_engine_run(imapconnect_engine *engine, const struct imc_command 
 }
 
 /* The command of a call, unless its `next` chooses another one. */
-static void imc_engine_choose(imapconnect_engine *engine)
+static void imc_engine_first(imapconnect_engine *engine)
 {
     const struct imc_command *command = engine->command;
     if ((command->traits & IMC_CHOOSES) != 0)
@@ -4876,7 +4858,7 @@ static void imc_engine_begin(imapconnect_engine *engine, const struct imc_comman
     if ((command->traits & IMC_ASKS) != 0 && !engine->asked)
         imc_engine_send(engine, IMC_ASKING, "CAPABILITY");
     else
-        imc_engine_choose(engine);
+        imc_engine_first(engine);
 }
 
 /* The capabilities after the login came, or were refused; then those from before it must do. */
@@ -4884,7 +4866,7 @@ static void imc_engine_asked(imapconnect_engine *engine, int code)
 {
     (void)code;
     engine->asked = 1;
-    imc_engine_choose(engine);
+    imc_engine_first(engine);
 }
 
 /* OK: the command is done, and perhaps the next one of the same call follows. In place of a "+" it is a lie. */
@@ -5604,8 +5586,7 @@ typedef struct imc_certificate { /* of each element, what is inside */
 /* Certificate and TBSCertificate, RFC 5280 section 4.1; the fields in their order, the optional ones skipped. */
 static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_certificate *certificate)
 {
-    imc_slice rest, body, skipped, field[6];
-    size_t i;
+    imc_slice rest, body, skipped;
     rest.bytes = bytes;
     rest.count = count;
     if (!imc_der_take(&rest, IMC_DER_SEQUENCE, &body))
@@ -5615,14 +5596,14 @@ static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_cer
         !imc_der_take(&rest, IMC_DER_SEQUENCE, &certificate->algorithm))
         return 0;
     (void)imc_der_take(&body, IMC_DER_VERSION, &skipped);
-    for (i = 0; i < 6; i++) { /* serialNumber; signature, issuer, validity, subject, subjectPublicKeyInfo */
-        int tag = imc_der_next(&body, &field[i]);
-        if (tag == 0 || (i > 0 && tag != IMC_DER_SEQUENCE))
-            return 0;
-    }
-    certificate->validity = field[3];
-    certificate->subject = field[4];
-    certificate->key = field[5];
+    if (imc_der_next(&body, &skipped) == 0 ||               /* serialNumber */
+        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* signature */
+        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* issuer */
+        !imc_der_take(&body, IMC_DER_SEQUENCE, &certificate->validity) ||
+        !imc_der_take(&body, IMC_DER_SEQUENCE, &certificate->subject) ||
+        !imc_der_take(&body, IMC_DER_SEQUENCE, &certificate->key))
+        return 0;
+    certificate->extensions.bytes = bytes;
     certificate->extensions.count = 0;
     while (body.count > 0) {
         int tag = imc_der_next(&body, &skipped);
@@ -7122,10 +7103,16 @@ static int imc_session_run(imapconnect_session *session)
     return result;
 }
 
+/* Has imapconnect_init() prepared this memory? */
+static IMC_APART int imc_session_exists(const imapconnect_session *session)
+{
+    return session != 0 && session->magic == IMC_MAGIC;
+}
+
 /* May a command begin? Returns 0 or why not. */
 static int imc_session_check(const imapconnect_session *session)
 {
-    if (session == 0 || session->magic != IMC_MAGIC)
+    if (!imc_session_exists(session))
         return IMAPCONNECT_E_NOT_OPEN;
     if (session->busy)
         return IMAPCONNECT_E_BUSY;
@@ -7274,7 +7261,7 @@ IMAPCONNECT_API int imapconnect(imapconnect_session *session, const char *server
     int code = imc_session_enter(session, responses);
     if (code == 0)
         return IMAPCONNECT_E_OPEN;
-    if (code != IMAPCONNECT_E_NOT_OPEN || session == 0 || session->magic != IMC_MAGIC)
+    if (code != IMAPCONNECT_E_NOT_OPEN || !imc_session_exists(session))
         return code;
     engine = &session->engine;
     imc_connect_reset(session);
@@ -7295,7 +7282,7 @@ IMAPCONNECT_API int imapconnect(imapconnect_session *session, const char *server
 IMAPCONNECT_API void imapconnect_close(imapconnect_session *session)
 {
     imapconnect_config config;
-    if (session == 0 || session->magic != IMC_MAGIC)
+    if (!imc_session_exists(session))
         return;
     if (session->running) {
         imc_engine_fail(&session->engine, IMAPCONNECT_E_CANCELLED);
@@ -7369,8 +7356,11 @@ IMAPCONNECT_API const char *imapconnect_mechanism(const imapconnect_session *ses
 
 IMAPCONNECT_API const char *imapconnect_answer(const imapconnect_session *session)
 {
-    unsigned answer = session->engine.reader.answer;
-    return answer == 0 ? "" : imc_responses_status[answer - 1].word;
+    const char *word = imc_responses_status;
+    unsigned answer;
+    for (answer = session->engine.reader.answer; answer > 0; answer--)
+        word += strlen(word) + 1;
+    return word;
 }
 
 IMAPCONNECT_API const char *imapconnect_response_code(const imapconnect_session *session)
@@ -7978,9 +7968,7 @@ static void imc_messages_row(imapconnect_engine *engine)
     if (code == 0 && (row->has & IMC_HAS_SIZE) != 0 && imc_messages_is_ours(engine, message)) {
         row->count++;
         row->sum += message->sequence;
-        engine->progress = 1;
-        if (engine->taker.message(engine->user, message) != 0)
-            code = IMAPCONNECT_E_CANCELLED;
+        imc_rows_given(engine, engine->taker.message(engine->user, message));
     }
     if (code != 0)
         imc_engine_fail(engine, code);
@@ -8450,7 +8438,7 @@ IMAPCONNECT_API int imapconnect_idle(imapconnect_session *session, uint32_t mill
 
 IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 {
-    if (session != 0 && session->magic == IMC_MAGIC)
+    if (imc_session_exists(session))
         session->engine.enough = 1; /* every call begins with 0 */
 }
 
@@ -8518,7 +8506,8 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_EAI_NODATA
 #undef IMC_SEND_FLAGS
 #undef IMC_SLICE
-#undef IMC_STATUS_WORDS
+#undef IMC_NUMBERED_WORDS
+#undef IMC_TAGGED_WORDS
 #undef IMC_STEP_WORKS
 #undef IMC_TICKET_BINDING
 #undef IMC_TICKET_CAME

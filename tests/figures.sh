@@ -48,7 +48,7 @@ figure() {
 
 # processor NAME TITLE: its row of the first table.
 processor() {
-    figure "$2" '' "$(measured "$1" connect 3)" "$(measured "$1" everything 3)" "$(measured "$1" session 1)" \
+    figure "$2" '' "$(measured "$1" connect 3)" "$(measured "$1" commands 3)" "$(measured "$1" everything 3)" "$(measured "$1" session 1)" \
         "$(measured "$1" everything 6)"
 }
 
