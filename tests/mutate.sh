@@ -1,28 +1,40 @@
 #!/bin/sh
 # mutate.sh: would the tests notice if imapconnect.h were wrong?
 #
-#   mutate.sh ROOM [COUNT [SEED]]    breaks one thing in ROOM, runs the tests, and again, COUNT times (40). SEED (1)
-#                                    chooses which; the same numbers choose the same. ROOM `all`: in every room, or
-#                                    several with commas between them
-#   mutate.sh -l ROOM                lists all that can be broken there
-#   mutate.sh -s ROOM [COUNT [SEED]] the same, but what survives is tried against the slow tests, too
+#   mutate.sh ROOM [PATTERN]       breaks one thing after the other in ROOM, and runs the tests: one that goes red has
+#                                  killed the mutant. Only those whose line with -l matches the PATTERN of grep
+#   mutate.sh -s ROOM [PATTERN]    what survives is tried against the slow tests, too
+#   mutate.sh -l ROOM [PATTERN]    lists the mutants: NUMBER|WHEN|FUNCTION|BEFORE ~> AFTER
+#   mutate.sh -d ROOM NUMBER       shows one of them as a difference
 #
-# Broken is one operator, number, condition or returned value in the functions of a room of Part III, or a statement is
-# left out. What does not compile does not count. The program of the room comes first, then all dialogues in their
-# simplest form, then the other programs; with -s also the dialogues in all forms, everything once more with
-# AddressSanitizer and UBSan, and tls.sh where the room is about connections. The first red ends it: that one is killed.
+# ROOM is a room of Part III, or several with commas between them. mutate.c says what is broken. Nearly all mutants of a
+# room are compiled into each test program at once, and MUTANT=NUMBER chooses one when it runs; those of tables and
+# macros are compiled one by one. Which program reaches which mutant is found out first. The program of the room is
+# tried before all dialogues in their simplest form, then come the other programs, the fast ones first; with -s also the
+# dialogues in all forms, and tls.sh where the room is about connections. Each has a time limit. What survives is tried
+# with the sanitizers, too. A mutant takes some milliseconds, a room some minutes on one core.
 #
-# One that survives is shown with what was changed. Those in mutants.txt make no difference, with the reason; they do
-# not count; nor does one that the compiler turns into the same code. The last line is `N passed, N failed`: killed, and
-# survived. A mutant takes a second or two, a survivor ten.
+# What makes no difference does not count: what the compiler turns into the same code, and what stands in mutants.txt
+# with the reason. A line there that no mutant needs is an error. Each survivor is shown; the last line is `N passed,
+# N failed`: killed, and survived.
 #
-# Debian: clang, libwolfssl-dev, libcmocka-dev; for -s also openssl and libclang-rt-14-dev.
+# Debian: clang, libwolfssl-dev, libcmocka-dev; for -s also openssl.
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
 LC_ALL=C
 export LC_ALL
-# Before BUILD_DIR changes: the mutants get one of their own.
+action=run slow=
+case ${1:-} in
+-l) action=list && shift ;;
+-d) action=difference && shift ;;
+-s) slow=1 && shift ;;
+esac
+rooms=${1:-} pattern=${2:-}
+[ -n "$rooms" ] || {
+    sed -n '2,/^set -u/s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+}
 BUILD_DIR=${BUILD_DIR:-$PWD/build}
 mkdir -p "$BUILD_DIR" && BUILD_DIR=$(cd "$BUILD_DIR" && pwd) && work=$(mktemp -d "$BUILD_DIR/mutate.XXXXXX") || exit 1
 chmod 755 "$work"
@@ -31,365 +43,317 @@ trap 'exit 1' HUP INT TERM
 
 # shellcheck source=tests/check.sh
 . tests/check.sh
-action=run slow=
-case ${1:-} in
--l) action=list && shift ;;
--s) slow=1 && shift ;;
-esac
-room=${1:-} wanted=${2:-40} seed=${3:-1}
-[ -n "$room" ] || {
-    sed -n '2,/^set -u/s/^# \{0,1\}//p' "$0" >&2
-    exit 2
-}
 
-# All of this run is about one header, even if somebody changes it meanwhile.
-cp imapconnect.h "$work" || exit 1
+options='-std=c99 -D_POSIX_C_SOURCE=200809L -w'
+tree=$work/tree
 
-# ---- what can be broken ----
-
-# Prints "LINE COLUMN LENGTH|KIND|REPLACEMENT" for each thing in the functions of a room. It looks at a copy of the
-# line in which comments, strings and characters are blank; clang-format sees to it that an operator has spaces around
-# it, and that the brace of a function stands alone.
-sites() {
-    awk -v wanted="$1" '
-        # The same text with "x" in place of what must not be looked at.
-        function masked(text,   out, i, c, quote) {
-            out = ""
-            quote = ""
-            for (i = 1; i <= length(text); i++) {
-                c = substr(text, i, 1)
-                if (comment) {
-                    if (substr(text, i, 2) == "*/") { comment = 0; out = out "x"; i++ }
-                    out = out "x"
-                } else if (quote != "") {
-                    if (c == "\\") { out = out "x"; i++ }
-                    else if (c == quote) quote = ""
-                    out = out "x"
-                } else if (substr(text, i, 2) == "/*") {
-                    comment = 1
-                    out = out "xx"
-                    i++
-                } else if (c == "\"" || c == "\047") {
-                    quote = c
-                    out = out "x"
-                } else out = out c
-            }
-            sub(/ *x+$/, "", out)
-            return out
-        }
-        function site(column, count, kind, by) { print FNR " " column " " count "|" kind "|" by }
-        # Every place where `what` stands.
-        function each(what, kind, by,   from, at) {
-            from = 1
-            while ((at = index(substr(code, from), what)) > 0) {
-                site(from + at - 1, length(what), kind, by)
-                from += at + length(what) - 2
-            }
-        }
-        function operators() {
-            each(" == ", "operator", " != ");  each(" != ", "operator", " == ")
-            each(" < ", "operator", " <= ");   each(" <= ", "operator", " < ")
-            each(" > ", "operator", " >= ");   each(" >= ", "operator", " > ")
-            each(" && ", "operator", " || ");  each(" || ", "operator", " && ")
-            each(" + ", "operator", " - ");    each(" - ", "operator", " + ")
-            each(" * ", "operator", " + ");    each(" / ", "operator", " * ");  each(" % ", "operator", " / ")
-            each(" & ", "operator", " | ");    each(" | ", "operator", " & ");  each(" ^ ", "operator", " | ")
-            each(" << ", "operator", " >> ");  each(" >> ", "operator", " << ")
-            each(" += ", "operator", " -= ");  each(" -= ", "operator", " += ")
-            each(" |= ", "operator", " = ");   each(" &= ", "operator", " |= ")
-            each("++", "operator", "--");      each("--", "operator", "++")
-            if (code ~ / &&$/) site(length(code) - 1, 2, "operator", "||")
-            if (code ~ / \|\|$/) site(length(code) - 1, 2, "operator", "&&")
-        }
-        function negations(   i) {
-            for (i = 1; i < length(code); i++)
-                if (substr(code, i, 1) == "!" && substr(code, i + 1, 1) != "=") site(i, 1, "operator", "")
-        }
-        # A 1 that is stored means yes, and so does every other number but 0.
-        function is_flag(at) { return substr(code, at - 2) == "= 1;" }
-        # Numbers that are not part of a name.
-        function numbers(   from, before, text) {
-            from = 1
-            while (match(substr(code, from), /[A-Za-z0-9_]+/) > 0) {
-                text = substr(code, from + RSTART - 1, RLENGTH)
-                if (text ~ /^[0-9]/) {
-                    if (text ~ /^0u?$/) site(from + RSTART - 1, RLENGTH, "number", "1")
-                    else if (!is_flag(from + RSTART - 1))
-                        site(from + RSTART - 1, RLENGTH, "number", "(" text " + 1)")
-                    if (text !~ /^0u?$/) site(from + RSTART - 1, RLENGTH, "number", "(" text " - 1)")
-                }
-                from += RSTART + RLENGTH - 1
-            }
-        }
-        # Where the parenthesis that opens at `at` is closed; 0 in another line.
-        function closed(at,   depth, c) {
-            for (depth = 0; at <= length(code); at++) {
-                c = substr(code, at, 1)
-                if (c == "(") depth++
-                if (c == ")" && --depth == 0) return at
-            }
-            return 0
-        }
-        # The whole condition of an if, of a while, and in front of a question mark.
-        function conditions(   at, end) {
-            if (!match(code, /(if|while) \(/)) return
-            at = RSTART + RLENGTH - 1
-            end = closed(at)
-            if (end > 0) site(at, end - at + 1, "condition", "(!" substr($0, at, end - at + 1) ")")
-        }
-        function is_whole(   i, depth, c) {
-            for (i = 1; i <= length(code); i++) {
-                c = substr(code, i, 1)
-                depth += (c == "(" || c == "{") - (c == ")" || c == "}")
-            }
-            return depth == 0 && code ~ /;$/ && before ~ /([;{})]|else|:|^do)$/
-        }
-        function statements(   text, at) {
-            text = code
-            sub(/^ */, "", text)
-            at = length(code) - length(text) + 1
-            if (!is_whole()) return
-            if (text ~ /^return .*;$/) {
-                if (text !~ /^return [0-9]+;$/) site(at, length(text), "returned", "return 0;")
-            } else if (text ~ /^(return|break|continue);$/ ||
-                       (text !~ /^\(void\)/ && text !~ /^[A-Za-z_][A-Za-z0-9_]*( \**[A-Za-z_(]|;)/)) {
-                site(at, length(text), "left out", ";")
-            }
-        }
-        function is_declaration() {
-            return code ~ /^ *[A-Za-z_][A-Za-z0-9_]*( [A-Za-z_][A-Za-z0-9_]*)* \**[a-z_0-9]+[^=(]*;$/ &&
-                code !~ /^ *return /
-        }
-        /^\/\* >>[a-z0-9]+ ---/ { room = substr($2, 3) }
-        /^#/ { macro = 1 }
-        {
-            code = masked($0)
-            if (inside && !macro && code !~ /^ *$/) {
-                if (!is_declaration()) {
-                    operators()
-                    negations()
-                    numbers()
-                    conditions()
-                    statements()
-                }
-                before = code
-            }
-            if ($0 == "{") { inside = room == wanted; before = "{" }
-            if ($0 == "}") inside = 0
-            if (macro && $0 !~ /\\$/) macro = 0
-        }' "$work/imapconnect.h"
-}
-
-# The same in an order that SEED chooses: each line gets a number of its own in front.
-shuffled() {
-    sites "$1" | awk -v state="$seed" '
-        BEGIN { for (i = 0; i < 10; i++) state = (state + 7919) * 16807 % 2147483647 }
-        { state = state * 16807 % 2147483647; printf "%010d %s\n", state, $0 }' | sort | sed 's/^[0-9]* //'
-}
-
-# The header with one thing broken, from a line of `sites`.
-mutant() {
-    awk -v site="$1" '
-        BEGIN {
-            split(site, part, "|")
-            split(part[1], at, " ")
-            by = site
-            sub(/^[^|]*[|][^|]*[|]/, "", by)
-        }
-        FNR == at[1] { $0 = substr($0, 1, at[2] - 1) by substr($0, at[2] + at[3]) }
-        { print }' "$work/imapconnect.h"
-}
-
-# ---- the tests ----
-
-# A copy of the tests beside the mutant.
+# All of this run is about one header and one state of the tests, even if somebody changes them meanwhile.
 prepare() {
-    mkdir -p "$work/tree/build" "$work/tree/quick"
-    cp -R tests certs examples README.md build.sh "$work/tree"
-    cp "$work/imapconnect.h" "$work/tree"
-    sed '/^    replay_\(chunks\|splits\|faults\)(&t, file);$/d' tests/test_transcripts.c \
-        >"$work/tree/quick/test_transcripts.c"
-}
-
-# run_test HOW FILE LIMIT: compiles and runs it in the copy, `fast` or as run.sh does it, `slow`. The result is its last
-# line, or why there is none. tls.sh is run as it is.
-run_test() {
-    how=$1 file=$2 limit=$3
-    options='-std=c99 -D_POSIX_C_SOURCE=200809L -w -iquote tests'
-    case $how in
-    fast) compile="clang -O0" ;;
-    slow) compile="gcc -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" ;;
-    esac
-    result='does not compile' program=$work/program
-    # Several words.
+    command -v clang >/dev/null || {
+        ok "mutate # skipped: clang is missing"
+        sum_up
+        exit
+    }
+    mkdir -p "$tree/build"
+    cp -R tests certs examples README.md build.sh "$tree"
+    cp imapconnect.h "$work"
+    # The same dialogues, without pieces, cuts and faults.
+    sed '/^    replay_\(chunks\|splits\|faults\)(&t, file);$/d' tests/test_transcripts.c >"$tree/tests/test_dialogues.c"
     # shellcheck disable=SC2086
-    case $file in
-    *.c) (cd "$work/tree" && $compile $options "$file" -o "$program" -lcmocka -lwolfssl) >"$work/out" 2>&1 ||
-        return 0 ;;
-    *) program="sh $file" ;;
-    esac
+    clang $options -O1 tests/mutate.c -o "$work/mutate" || exit 1
+}
+
+mutate() {
+    "$work/mutate" "$1" "$work/imapconnect.h" "$room" ${2:+"$2"}
+}
+
+# ---- the programs ----
+
+# The tests of a room, the quick ones of great effect first.
+programs_of() {
+    for name in "$1" dialogues policy engine regressions responses session connect commands lexer rows wolfssl sasl; do
+        [ ! -f "$tree/tests/test_$name.c" ] || echo "$name"
+    done | awk '!seen[$0]++'
+    [ -z "$slow" ] || echo transcripts
+}
+
+# compile NAME OPTION: one program with the header that is in the tree now.
+compile() {
     # shellcheck disable=SC2086
-    (cd "$work/tree" && ASAN_OPTIONS=handle_segv=2:abort_on_error=1 BUILD_DIR=$work/tree/build \
-        timeout -k 1 "$limit" $program) <"/dev/null" >"$work/out" 2>&1
-    status=$?
-    result=$(grep '^[0-9]* passed, [0-9]* failed$' "$work/out" | tail -n 1)
-    [ -n "$result" ] || result="no last line, status $status"
-    # Leaks are reported behind the last line.
-    [ $status -eq 0 ] || [ "$result" = "${result% 0 failed}" ] || result="$result, status $status"
+    (cd "$tree" && clang $options "$2" "tests/test_$1.c" -o "$work/$1.bin" -lcmocka -lwolfssl) >"$work/out" 2>&1
 }
 
-# The tests, in this order: the program of the room, the dialogues in their simplest form, the other programs.
-tests_of() {
-    [ ! -f "tests/test_$1.c" ] || echo "fast tests/test_$1.c"
-    echo fast quick/test_transcripts.c
-    other_programs "$1" fast
+# run NAME NUMBER MILLISECONDS: the first test that fails ends it, and so does the limit, of processor time. Then there is
+# one of real time, for a child and for what waits.
+run() {
+    (
+        cd "$tree" || exit 9
+        # Not in POSIX, but in every sh of Debian and of the BSDs.
+        # shellcheck disable=SC3045
+        ulimit -c 0 -t $(($3 / 1000 + 2))
+        MUTANT=$2 MUTANT_LIMIT=$3 LD_BIND_NOW=1 ASAN_OPTIONS=handle_segv=2 CMOCKA_TEST_ABORT=1 BUILD_DIR=$tree/build timeout -k 1 $(($3 / 100 + 20)) "$work/$1.bin"
+        exit $?
+    ) <"/dev/null" >"$work/out" 2>&1
 }
 
-# What is left for those that survive these, with -s.
-slow_tests_of() {
-    [ ! -f "tests/test_$1.c" ] || echo "slow tests/test_$1.c"
-    echo slow quick/test_transcripts.c
-    other_programs "$1" slow
-    echo fast tests/test_transcripts.c
-    case $1 in
-    sockets | x509 | wolfssl | session | connect) echo slow tests/tls.sh ;;
-    esac
+compiles() {
+    # shellcheck disable=SC2086
+    clang $options -fsyntax-only -ferror-limit=0 "$tree/tests/hygiene/implement.c" 2>"$work/errors"
 }
 
-# other_programs ROOM HOW
-other_programs() {
-    for file in tests/test_*.c; do
-        case $file in
-        tests/test_"$1".c | tests/test_transcripts.c) ;;
-        *) echo "$2 $file" ;;
-        esac
+# Those that do not compile are found by the lines of the errors, and dropped.
+write_all() {
+    : >"$work/dropped"
+    tries=0
+    while mutate all "$work/dropped" >"$tree/imapconnect.h" && ! compiles; do
+        sed -n 's/^[^:]*imapconnect\.h:\([0-9]*\):.* error: .*/\1p/p' "$work/errors" >"$work/lines"
+        sed -n -f "$work/lines" "$tree/imapconnect.h" | sed -n 's,^/\*@\([0-9]*\)\*/.*,\1,p' >"$work/more"
+        tries=$((tries + 1))
+        if [ ! -s "$work/more" ] || [ $tries -eq 9 ]; then
+            not_ok "$room: compiles with all mutants" "it does not" "$work/errors"
+            return 1
+        fi
+        cat "$work/more" >>"$work/dropped"
     done
 }
 
-# What the tests of a room say of the header as it is, and how long they take; known from another room, perhaps. One
-# that is red already can still notice something.
+# The milliseconds of processor time that a program takes, unchanged.
 measure() {
-    cp "$work/imapconnect.h" "$work/tree"
-    touch "$work/normal"
-    tests_of "$1" >"$work/tests"
-    { [ -z "$slow" ] || slow_tests_of "$1"; } >"$work/slow_tests"
-    cat "$work/tests" "$work/slow_tests" >"$work/all_tests"
-    while read -r how file; do
-        ! grep -q "^$how $file " "$work/normal" || continue
-        started=$(date +%s)
-        run_test "$how" "$file" 600
-        case $result in
-        *' passed, 0 failed') ;;
-        *) echo "note: $how $file, unchanged: $result" ;;
-        esac
-        echo "$how $file $(($(date +%s) - started)) $result" >>"$work/normal"
-    done <"$work/all_tests"
+    (
+        run "$1" 0 300000
+        times
+    ) | awk '
+        function ms(text,   part) { split(text, part, /[ms]/); return 60000 * part[1] + 1000 * part[2] }
+        END { print int(ms($1) + ms($2)) }'
 }
 
-# notices HOW FILE: is the result another one than without the change? It may take three times as long.
-notices() {
-    normal=$(sed -n "s,^$1 $2 ,,p" "$work/normal")
-    [ "$normal" = "${normal% does not compile}" ] || return 1
-    run_test "$1" "$2" $((${normal%% *} * 3 + 10))
-    [ "$result" != "${normal#* }" ]
+# Compiles all programs of the room, and finds which mutants each of them reaches: lines "NUMBER NAME".
+build_all() {
+    : >"$work/reached"
+    for name in $programs; do
+        compile "$name" -O1 || {
+            not_ok "$room: $name compiles with all mutants" "it does not" "$work/out"
+            return 1
+        }
+        head -c 20000 /dev/zero >"$work/marks"
+        MUTANT_MARKS=$work/marks run "$name" 0 300000 || {
+            not_ok "$room: $name is green" "it is not" "$work/out"
+            return 1
+        }
+        od -An -v -w1 -c "$work/marks" | awk -v name="$name" '$1 == "x" { print NR - 1, name }' >>"$work/reached"
+        echo "$name $((3 * $(measure "$name") + 100))"
+    done >"$work/limits"
 }
 
-# object FILE OPTION: the code that the compiler makes of the header in the copy.
-object() {
-    clang -std=c99 -D_POSIX_C_SOURCE=200809L -w "$2" -c "$work/tree/tests/hygiene/implement.c" -o "$1" 2>/dev/null
+# "NUMBER NAME:LIMIT NAME:LIMIT ..." for each mutant that is chosen when it runs.
+plan() {
+    awk -F '[| ]' -v wanted="$work/wanted" -v dropped="$work/dropped" -v limits="$work/limits" '
+        BEGIN {
+            while ((getline <limits) > 0) limit[$1] = $2
+            while ((getline <dropped) > 0) gone[$1] = 1
+        }
+        FILENAME == ARGV[1] { tests[$1] = tests[$1] " " $2 ":" limit[$2]; next }
+        $2 == "run" && !($1 in gone) { print $1 tests[$1] }' "$work/reached" "$work/wanted"
 }
 
-# is_killed_by FILE: does one of the tests in FILE notice? $killer says which.
-is_killed_by() {
-    while read -r how file <&4; do
-        killer="$how $file"
-        ! notices "$how" "$file" || return 0
-    done 4<"$1"
+# ---- killing ----
+
+# is_killed NUMBER NAME:LIMIT...
+is_killed() {
+    number=$1
+    shift
+    for test; do
+        run "${test%:*}" "$number" "${test#*:}" || {
+            killer=${test%:*}
+            return 0
+        }
+    done
     return 1
 }
 
-# Returns 0 when it is killed; 1 when not; 2 when it does not compile; 3 when it makes no difference.
-try() {
-    mutant "$1" >"$work/tree/imapconnect.h"
-    object "$work/mutant.o" -O0 || return 2
-    ! is_killed_by "$work/tests" || return 0
-    object "$work/mutant.o" -O2
-    ! cmp -s "$work/normal.o" "$work/mutant.o" || return 3
-    ! is_known "$1" || return 3
-    is_killed_by "$work/slow_tests"
+killed() {
+    echo "$1" >>"$work/killed"
+    [ -z "${VERBOSE:-}" ] || printf 'killed by %s: %s\n' "$killer" "$(grep "^$1|" "$work/wanted")"
 }
 
-# ---- reporting ----
-
-# Prints "imapconnect.h:LINE: KIND" and the line before and after.
-describe() {
-    number=${1%% *} kind=${1#*|}
-    printf 'imapconnect.h:%s: %s\n' "$number" "${kind%%|*}"
-    sed -n "$number s/^ */    - /p" "$work/imapconnect.h"
-    sed -n "$number s/^ */    + /p" "$work/tree/imapconnect.h"
+survives() {
+    echo "$1" >>"$work/alive"
+    [ -z "${VERBOSE:-}" ] || printf 'alive: %s\n' "$(grep "^$1|" "$work/wanted")"
 }
 
-# mutants.txt: THE LINE ~> THE LINE AS IT WAS CHANGED ~> why that makes no difference
-is_known() {
-    [ -f tests/mutants.txt ] || return 1
-    describe "$1" | sed -n 's/^    [-+] //p' | awk '
-        FNR == 1 && NR == 1 { while ((getline line < "tests/mutants.txt") > 0) all = all "\n" line }
-        { text = text (NR > 1 ? " ~> " : "") $0 }
-        END { exit index(all, "\n" text " ~> ") == 0 }'
+kill_running() {
+    plan >"$work/plan"
+    while read -r number tests <&3; do
+        # Several words.
+        # shellcheck disable=SC2086
+        if is_killed "$number" $tests; then killed "$number"; else survives "$number"; fi
+    done 3<"$work/plan"
 }
 
-# mutate ROOM
-mutate() {
-    killed=0 survived=0 known=0
-    shuffled "$1" >"$work/sites"
-    measure "$1"
-    object "$work/normal.o" -O2
-    while [ $((killed + survived)) -lt "$wanted" ] && IFS= read -r site <&3; do
-        try "$site" "$1"
-        case $? in
-        0)
-            killed=$((killed + 1))
-            [ -z "${VERBOSE:-}" ] || { describe "$site" && echo "    killed by $killer: $result"; }
-            ;;
-        1)
-            survived=$((survived + 1))
-            describe "$site"
-            ;;
-        3) known=$((known + 1)) ;;
-        esac
-    done 3<"$work/sites"
-    echo "$1: $killed killed, $survived survived$(share), $known make no difference; $(grep -c . "$work/sites") places"
-    passed=$((passed + killed)) failed=$((failed + survived))
+# What is left is tried as run.sh has it, with AddressSanitizer and UBSan: an access out of bounds need not show.
+kill_sanitized() {
+    write_all
+    cp "$work/alive" "$work/maybe"
+    : >"$work/alive"
+    for name in $(echo "$room dialogues policy connect session" | tr ' ' '\n' | awk '!seen[$0]++'); do
+        [ ! -f "$tree/tests/test_$name.c" ] || sanitized "$name" && echo "$name:60000"
+    done >"$work/sanitized"
+    while read -r number <&3; do
+        # Several words.
+        # shellcheck disable=SC2046
+        if is_killed "$number" $(cat "$work/sanitized"); then killed "$number"; else survives "$number"; fi
+    done 3<"$work/maybe"
+}
+
+sanitized() {
+    # shellcheck disable=SC2086
+    (cd "$tree" && gcc $options -O1 -fsanitize=address,undefined -fno-sanitize-recover=all "tests/test_$1.c" \
+        -o "$work/$1.bin" -lcmocka -lwolfssl) >"$work/out" 2>&1
+}
+
+# Those of tables and macros: each is compiled, without optimizing.
+kill_compiled() {
+    grep '^[0-9]*|compile|' "$work/wanted" | cut -d '|' -f 1 >"$work/plan"
+    while read -r number <&3; do
+        mutate one "$number" >"$tree/imapconnect.h"
+        compiles || {
+            echo "$number" >>"$work/dropped"
+            continue
+        }
+        if is_killed_compiled "$number"; then killed "$number"; else survives "$number"; fi
+    done 3<"$work/plan"
+}
+
+is_killed_compiled() {
+    for name in $programs; do
+        killer=$name
+        compile "$name" -O0 || return 0
+        run "$name" 0 $((2 * $(sed -n "s/^$name //p" "$work/limits") + 200)) || return 0
+    done
+    return 1
+}
+
+# object FILE: the code that the compiler makes of the header in the tree.
+object() {
+    # shellcheck disable=SC2086
+    clang $options -O1 -c "$tree/tests/hygiene/implement.c" -o "$1" 2>"$work/errors"
+}
+
+# The same code: no test can tell.
+drop_same() {
+    cp "$work/imapconnect.h" "$tree"
+    object "$work/normal.o"
+    sort -n "$work/alive" >"$work/maybe"
+    : >"$work/alive"
+    while read -r number <&3; do
+        mutate one "$number" >"$tree/imapconnect.h"
+        object "$work/mutant.o"
+        if cmp -s "$work/normal.o" "$work/mutant.o"; then
+            echo "$number" >>"$work/same"
+        else
+            echo "$number" >>"$work/alive"
+        fi
+    done 3<"$work/maybe"
+}
+
+# With -s: tls.sh, for what is known to nobody.
+kill_by_tls() {
+    cp "$work/alive" "$work/maybe"
+    : >"$work/alive"
+    while read -r number <&3; do
+        killer=tls.sh
+        mutate one "$number" >"$tree/imapconnect.h"
+        if (cd "$tree" && BUILD_DIR=$tree/build timeout -k 5 300 sh tests/tls.sh) >"$work/out" 2>&1; then
+            survives "$number"
+        else
+            killed "$number"
+        fi
+    done 3<"$work/maybe"
+}
+
+# ---- mutants.txt ----
+
+# mutants.txt: "[ROOM]" before its lines, "FUNCTION: BEFORE ~> AFTER  -- why that makes no difference". Takes the known
+# ones from the survivors, and shows the lines that are not needed.
+drop_known() {
+    touch "$work/killed" "$work/known" "$work/stale"
+    cp "$work/alive" "$work/maybe"
+    awk -v room="$room" -v alive="$work/maybe" -v wanted="$work/list" -v known="$work/known" -v partly="$pattern" '
+        BEGIN {
+            while ((getline line <alive) > 0) is_alive[line] = 1
+            while ((getline line <wanted) > 0) {
+                number = line
+                sub(/[|].*/, "", number)
+                if (!(number in is_alive)) continue
+                sub(/^[0-9]*[|][a-z]*[|]/, "", line)
+                sub(/[|]/, ": ", line)
+                numbers[line] = numbers[line] " " number
+            }
+        }
+        /^\[/ { here = $0 == "[" room "]"; next }
+        !here || /^#/ || /^$/ { next }
+        {
+            key = $0
+            sub(/  -- .*/, "", key)
+            if (key in numbers) {
+                count = split(numbers[key], each, " ")
+                for (i = 1; i <= count; i++) print each[i] >known
+            } else if (partly == "") print
+        }' tests/mutants.txt >"$work/stale"
+    grep -vxF -f "$work/known" "$work/maybe" >"$work/alive"
+}
+
+# ---- one room ----
+
+lines() {
+    grep -c . "$1"
+}
+
+report() {
+    while read -r number; do
+        sed -n "s/^$number|[a-z]*|\([^|]*\)|/survived: $number \1: /p" "$work/list"
+    done <"$work/alive"
+    dead=$(lines "$work/killed") alive=$(lines "$work/alive")
+    echo "$room: $((dead + alive)) mutants, $dead killed, $alive survived$(share);" \
+        "no difference: $(lines "$work/same") the same code, $(lines "$work/known") listed;" \
+        "$(sort -u "$work/dropped" | grep -c .) do not compile"
+    passed=$((passed + dead)) failed=$((failed + alive))
+    [ ! -s "$work/stale" ] || not_ok "mutants.txt [$room]" "no mutant needs these lines" "$work/stale"
 }
 
 share() {
-    [ $((killed + survived)) -eq 0 ] || echo ", $((100 * killed / (killed + survived))) %"
+    [ $((dead + alive)) -eq 0 ] || awk "BEGIN { printf \", %.1f %%\", 100 * $dead / ($dead + $alive) }"
 }
 
-rooms() {
-    sed -n 's,^/\* >>\([a-z0-9]*\) ---.*,\1,p' "$work/imapconnect.h"
+mutate_room() {
+    programs=$(programs_of "$room")
+    for file in dropped killed alive same known; do : >"$work/$file"; done
+    write_all && build_all || return
+    kill_running
+    kill_compiled
+    drop_known
+    drop_same
+    [ ! -s "$work/alive" ] || kill_sanitized
+    case $slow$room in
+    1sockets | 1x509 | 1wolfssl | 1session | 1connect) kill_by_tls ;;
+    esac
+    report
 }
 
-[ "$room" != all ] || room=$(rooms | tr '\n' ,)
-for name in $(echo "$room" | tr , ' '); do
-    rooms | grep -qx "$name" || {
-        echo "mutate.sh: there is no room $name; there are: $(rooms | tr '\n' ' ')" >&2
+prepare
+for room in $(echo "$rooms" | tr , ' '); do
+    mutate list >"$work/list"
+    [ -s "$work/list" ] || {
+        echo "mutate.sh: there is no room $room, or nothing in it" >&2
         exit 2
     }
+    case $action in
+    list) grep -e "$pattern" "$work/list" ;;
+    difference) mutate one "$pattern" | diff -U 2 "$work/imapconnect.h" - ;;
+    run)
+        grep -e "$pattern" "$work/list" >"$work/wanted"
+        mutate_room
+        ;;
+    esac
 done
-if [ $action = list ]; then
-    for name in $(echo "$room" | tr , ' '); do
-        sites "$name" | sort -n -k 1,1 -k 2,2
-    done
-    exit 0
-fi
-command -v clang >/dev/null || {
-    ok "mutate # skipped: clang is missing"
-    sum_up
-    exit
-}
-prepare
-for name in $(echo "$room" | tr , ' '); do
-    mutate "$name"
-done
-sum_up
+[ $action != run ] || sum_up

@@ -1,0 +1,208 @@
+#!/bin/sh
+# guards.sh: takes each guard out of imapconnect.h, one after the other, and sees the test go red that is named for it.
+#
+#   guards.sh              all of guards.txt
+#   guards.sh PATTERN      those whose names match the pattern of grep: `guards.sh '^2\.'`, `guards.sh suites`
+#
+# guards.txt has a block for each guard of SECURITY 1 (wolfSSL's traps), 2 (STARTTLS) and 3 (the rules in README.md), with
+# an empty line behind it:
+#
+#   [NAME] what is guarded
+#   - a piece of imapconnect.h, which must stand there exactly once; any white space fits any other
+#   + what comes in its place; may be missing, then nothing does. `-` and `+` may have several lines
+#   ! the test that must fail, one of these:
+#         test_ROOM.c NAME            a cmocka test
+#         transcripts FILE            a dialogue
+#         tls.sh PART NAME            a check in a part of tls.sh; * stands for any text
+#         compiles OPTIONS            the header must be refused by the compiler with these; without the guard it is not
+#         symbols PATTERN             of what the object calls, nothing may match
+#
+# The test runs alone, without sanitizers, and first with the header as it is, where it must be green. The last line is
+# `N passed, N failed`. It takes about two minutes on one core.
+#
+# Debian: clang, libwolfssl-dev, libcmocka-dev, openssl.
+set -u
+
+cd "$(dirname "$0")/.." || exit 1
+LC_ALL=C
+export LC_ALL
+BUILD_DIR=${BUILD_DIR:-$PWD/build}
+mkdir -p "$BUILD_DIR" && BUILD_DIR=$(cd "$BUILD_DIR" && pwd) && work=$(mktemp -d "$BUILD_DIR/guards.XXXXXX") || exit 1
+chmod 755 "$work"
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# shellcheck source=tests/check.sh
+. tests/check.sh
+pattern=${1:-}
+tree=$work/tree
+options='-std=c99 -D_POSIX_C_SOURCE=200809L -O0 -w'
+
+command -v clang >/dev/null || {
+    ok "guards # skipped: clang is missing"
+    sum_up
+    exit
+}
+mkdir -p "$tree/build"
+cp -R tests certs examples README.md build.sh imapconnect.h "$tree"
+cp imapconnect.h tests/guards.txt "$work"
+
+# ---- guards.txt ----
+
+names() {
+    sed -n 's/^\[\([^]]*\)\].*/\1/p' "$work/guards.txt"
+}
+
+# field NAME SIGN: the lines of a block that begin with SIGN and a space.
+field() {
+    awk -v name="[$1]" -v sign="$2" '
+        /^\[/ { here = index($0, name) == 1 }
+        here && substr($0, 1, 2) == sign " " { print substr($0, 3) }' "$work/guards.txt"
+}
+
+# Writes the header without a guard into the tree. Prints how often its text was found.
+take_out() {
+    field "$1" - >"$work/old"
+    field "$1" + >"$work/new"
+    awk -v old="$work/old" -v new="$work/new" -v out="$tree/imapconnect.h" '
+        function slurp(file,   line, text) {
+            while ((getline line <file) > 0) text = text (text == "" ? "" : "\n") line
+            return text
+        }
+        { text = text $0 "\n" }
+        END {
+            wanted = slurp(old)
+            gsub(/[^A-Za-z0-9_ \t\n]/, "[&]", wanted)
+            gsub(/\[\\\]/, "\\\\\\\\", wanted)
+            gsub(/\[\^\]/, "\\^", wanted)
+            gsub(/[ \t\n]+/, "[ \t\n]+", wanted)
+            by = slurp(new)
+            for (rest = text; wanted != "" && match(rest, wanted); rest = substr(rest, RSTART + RLENGTH)) {
+                done = done substr(rest, 1, RSTART - 1) by
+                count++
+            }
+            printf "%s", done rest >out
+            print count + 0
+        }' "$work/imapconnect.h"
+}
+
+# ---- the tests: each prints nothing when it is green, and a line when it is red ----
+
+# What the compiler makes of the header as it is in the tree.
+compile() {
+    # shellcheck disable=SC2086
+    (cd "$tree" && clang $options "tests/$1" -o "$work/$1.bin" -lcmocka -lwolfssl) >"$work/out" 2>&1
+}
+
+# unit FILE NAME. With lazy binding the dynamic linker would save registers on the stack in which secrets are sought.
+unit() {
+    grep -q "[(]$2[),]" "tests/$1" || {
+        echo "there is no test $2 in $1" >&2
+        return
+    }
+    compile "$1" || {
+        echo "$1 does not compile" >&2
+        return
+    }
+    (cd "$tree" && LD_BIND_NOW=1 TEST_FILTER=$2 BUILD_DIR=$tree/build timeout -k 1 60 "$work/$1.bin") >"$work/out" 2>&1
+    status=$?
+    [ $status -eq 0 ] || grep "^\[  FAILED  \] $2" "$work/out" || echo "$2 ended with status $status"
+}
+
+# dialogue FILE
+dialogue() {
+    [ -f "tests/transcripts/$1" ] || {
+        echo "there is no dialogue $1" >&2
+        return
+    }
+    compile test_transcripts.c || {
+        echo "test_transcripts.c does not compile" >&2
+        return
+    }
+    (cd "$tree" && timeout -k 1 60 "$work/test_transcripts.c.bin" "tests/transcripts/$1") >"$work/out" 2>&1 ||
+        echo "$1 is red"
+}
+
+# servers PART NAME: NAME may have stars.
+servers() {
+    (cd "$tree" && TLS_KEEP=$work/kept TLS_PARTS=$1 BUILD_DIR=$tree/build timeout -k 5 300 sh tests/tls.sh) \
+        >"$work/out" 2>&1
+    grep -q "^ok \|^not ok " "$work/out" || {
+        echo "tls.sh did nothing" >&2
+        return
+    }
+    while read -r line; do
+        # The name is a pattern.
+        # shellcheck disable=SC2254
+        case $line in
+        "not ok "$2*) echo "$line" ;;
+        esac
+    done <"$work/out" | head -n 1
+}
+
+object() {
+    # shellcheck disable=SC2086
+    clang $options "$@" -c "$tree/tests/hygiene/implement.c" -o "$work/object.o" 2>"$work/out"
+}
+
+# The header must refuse these options, by an #error of its own.
+refuses() {
+    # Several words.
+    # shellcheck disable=SC2086
+    object $1
+    grep -q 'error: "imapconnect\.h' "$work/out" || echo "not refused with $1"
+}
+
+symbols() {
+    object || echo 'it does not compile' >&2
+    nm -u "$work/object.o" | awk '{ print $NF }' | grep -x -e "$1"
+}
+
+red() {
+    test=${1%% *} rest=${1#* }
+    case $test in
+    test_*.c) unit "$test" "$rest" ;;
+    transcripts) dialogue "$rest" ;;
+    tls.sh) servers "${rest%% *}" "${rest#* }" ;;
+    compiles) refuses "$rest" ;;
+    symbols) symbols "$rest" ;;
+    *) echo "unknown kind of test: $test" >&2 ;;
+    esac
+}
+
+# ---- each guard ----
+
+# How the test is without the guard, and with it: one test is asked but once how it is with all guards.
+try() {
+    found=$(take_out "$1")
+    test=$(field "$1" !)
+    if [ "$found" -ne 1 ]; then
+        not_ok "$1" "its text stands in the header $found times" "$work/old"
+    elif [ -z "$test" ]; then
+        not_ok "$1" "no test is named for it"
+    elif [ -z "$(red "$test" 2>"$work/trouble")" ] || [ -s "$work/trouble" ]; then
+        not_ok "$1" "without it, this does not fail: $test" "$work/trouble"
+    else
+        cp "$work/imapconnect.h" "$tree"
+        is_green "$test" && ok "$1"
+    fi
+}
+
+is_green() {
+    ! grep -qxF "$1" "$work/green" || return 0
+    red "$1" >"$work/red" 2>&1
+    [ -s "$work/red" ] || {
+        echo "$1" >>"$work/green"
+        return 0
+    }
+    not_ok "$1" "it is red with all guards in place" "$work/red"
+    return 1
+}
+
+: >"$work/green"
+names | sort | uniq -d >"$work/twice"
+[ ! -s "$work/twice" ] || not_ok "guards.txt: each name once" "not so" "$work/twice"
+for name in $(names | grep -e "$pattern"); do
+    try "$name"
+done
+sum_up
