@@ -282,6 +282,9 @@ static void begin(imapconnect_config *config, const char *input)
     config->transport.close = line_close;
 }
 
+static char named_host[] = "imap.example.org";
+static imapconnect_server named = {named_host, sizeof named_host - 1, 0, 993, {0}};
+
 static int connect_to(imapconnect_session *session, const imapconnect_config *config, int secure)
 {
     session_of_fake = session;
@@ -340,7 +343,7 @@ static void trusted_peers_are_unloaded(void **state)
     config.ca_path = "/nonexistent/folder";
     fake.fails = UNLOAD;
     fake.fails_at = 1;
-    assert_int_equal(imc_tls_prepare(&tls, &config, 1), IMAPCONNECT_E_TLS);
+    assert_int_equal(imc_tls_prepare(&tls, &config, &named, IMAPCONNECT_TLS, 1), IMAPCONNECT_E_TLS);
     imc_tls_free(&tls);
 }
 
@@ -417,16 +420,14 @@ static void each_object_is_freed_once(void **state)
 
     (void)state;
     begin(&config, "");
-    assert_int_equal(imc_tls_prepare(&tls, &config, 0), 0);
-    tls.ssl = fake_new_session(tls.context);
+    assert_int_equal(imc_tls_prepare(&tls, &config, &named, IMAPCONNECT_TLS, 0), 0);
     imc_tls_free(&tls);
     imc_tls_free(&tls);
     assert_int_equal(fake.frees, 1);
     assert_int_equal(fake.context_frees, 1);
     begin(&config, "");
     config.wolfssl_ctx = context;
-    assert_int_equal(imc_tls_prepare(&tls, &config, 0), 0);
-    tls.ssl = fake_new_session(tls.context);
+    assert_int_equal(imc_tls_prepare(&tls, &config, &named, IMAPCONNECT_TLS, 0), 0);
     imc_tls_free(&tls);
     imc_tls_free(&tls);
     assert_int_equal(fake.frees, 1);
