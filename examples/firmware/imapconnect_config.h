@@ -12,4 +12,9 @@
 #define IMAPCONNECT_NO_SEARCH
 #define IMAPCONNECT_NO_APPEND
 
+/* It logs in by CRAM-MD5, without a certificate of its own. For most providers SCRAM or a token is wanted: then leave the
+   first of these out, and set config.auth. */
+#define IMAPCONNECT_NO_SASL
+#define IMAPCONNECT_NO_TLS_OPTIONS
+
 #endif
