@@ -7,9 +7,9 @@
 set -u
 
 # The budgets, in bytes: what was measured, and a little more. The whole program: imapconnect.h, wolfSSL, lwIP, driver.
-budget_flash=182272      # measured 176,368
+budget_flash=182272      # measured 176,616
 budget_static=10240      # RAM with a fixed place, but for stack and heap: measured 9,704
-budget_stack=3072        # measured 2,784 to 2,848, to verify a signature by RSA-4096
+budget_stack=3072        # measured 2,672 to 2,848, to verify a signature by RSA-4096
 budget_session=1536      # measured 1,536
 budget_connect=17408     # heap of wolfSSL while connecting, certificate and CA on P-256: measured 15,800 to 16,232
 budget_connect_rsa=18432 # the same with RSA-2048: measured 17,704
@@ -412,6 +412,21 @@ mishaps() {
     expect 'the wrong password' "$result" -1270
     run server=localhost:1 at=10.0.2.2 user="$USER" password="$PASSWORD"
     expect 'nobody listens' "$result" -10061
+    # What one session leaves behind must not be in the way of the next one.
+    run server=localhost:"$IMAPS_PORT" at=10.0.2.2 user="$USER" password="$PASSWORD" 'do=again'
+    expect 'five sessions' "$result, $(grep -c '^logged in by CRAM-MD5' "$out")" '0, 5'
+    expect 'five sessions: nothing is left in use' "$(value 'heap: ' ' bytes left in use')" 0
+    # shellcheck disable=SC2046
+    serve "$greeting" $(certificate good)
+    start server=localhost:"$port" at=10.0.2.2 user=joe password=secret
+    tries=0
+    until grep -aq 'AUTHENTICATE' "$log" || [ $tries -gt 300 ]; do
+        tries=$((tries + 1))
+        sleep 0.05
+    done
+    serve_end
+    end
+    expect 'the server dies' "$result" -1418
     # DNS is asked, at a server that does not know this name or is not there.
     # The waiting is longer than the watchdog would, with a clock that does not run while this machine does other things.
     emulator_options='-icount shift=5,sleep=off'
@@ -431,10 +446,11 @@ mishaps() {
 
 # ---- README.md ----
 
-# figure WHAT MEASURED: README.md's line says as much, or up to a twentieth more.
+# figure WHAT MEASURED: README.md's line says as much, or up to a tenth more: it varies a little with the keys, and with what is
+# changed elsewhere.
 figure() {
     shown=$(sed -n "s/^| $1 | \\([0-9,]*\\) |\$/\\1/p" README.md | tr -d ,)
-    if [ "${shown:-0}" -ge "${2:-1}" ] && [ "${shown:-0}" -le $((${2:-1} + ${2:-1} / 20)) ]; then
+    if [ "${shown:-0}" -ge "${2:-1}" ] && [ "${shown:-0}" -le $((${2:-1} + ${2:-1} / 10)) ]; then
         ok "README.md: $1: $shown"
     else
         not_ok "README.md: $1" "it says '$shown', measured is $2"
