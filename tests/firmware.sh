@@ -162,7 +162,8 @@ hash_of() {
     sha256sum | sed 's/ .*//'
 }
 
-# The lines that the image must print when there are $1 messages. Numbers that depend on compiler, luck or speed are N, here and there.
+# The lines that the image must print when there are $1 messages. Numbers that depend on the compiler, the keys or the
+# speed are N.
 expected() {
     first=$(sed 's/$/\r/' "$STATE"/mail/cur/1700000001.* | hash_of)
     first_size=$(sed 's/$/\r/' "$STATE"/mail/cur/1700000001.* | wc -c)
