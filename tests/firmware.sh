@@ -7,9 +7,9 @@
 set -u
 
 # The budgets, in bytes: what was measured, and a little more. The whole program: imapconnect.h, wolfSSL, lwIP, driver.
-budget_flash=182272      # measured 176,368
+budget_flash=182272      # measured 176,616
 budget_static=10240      # RAM with a fixed place, but for stack and heap: measured 9,704
-budget_stack=3072        # measured 2,784 to 2,848, to verify a signature by RSA-4096
+budget_stack=3072        # measured 2,672 to 2,848, to verify a signature by RSA-4096
 budget_session=1536      # measured 1,536
 budget_connect=17408     # heap of wolfSSL while connecting, certificate and CA on P-256: measured 15,800 to 16,232
 budget_connect_rsa=18432 # the same with RSA-2048: measured 17,704
@@ -162,7 +162,8 @@ hash_of() {
     sha256sum | sed 's/ .*//'
 }
 
-# The lines that the image must print. Numbers that depend on compiler, luck or speed are N, here and there.
+# The lines that the image must print when there are $1 messages. Numbers that depend on the compiler, the keys or the
+# speed are N.
 expected() {
     first=$(sed 's/$/\r/' "$STATE"/mail/cur/1700000001.* | hash_of)
     first_size=$(sed 's/$/\r/' "$STATE"/mail/cur/1700000001.* | wc -c)
@@ -219,11 +220,10 @@ read_mail() {
     end
     expect "$name: the host puts a message into the mailbox" $appended 0
     expect "$name: status" $status 0
-    sed -e '/^message: 6/d' -e '/^message:/b' -e '/^received:/b' -e '/left in use/b' \
+    sed -e '/^message:/b' -e '/^received:/b' -e '/left in use/b' \
         -e '/^\(time\|heap\|watchdog\|stack\|session\|flash\|RAM\):/s/[0-9]\{1,\}/N/g' "$out" >"$work/printed"
-    expected $messages >"$work/expected"
+    expected 5 >"$work/expected"
     same "$name: what it prints, line by line" "$work/expected" "$work/printed"
-    messages=$((messages + 1))
 }
 
 # All the RAM that the image has taken.
@@ -232,7 +232,7 @@ ram() {
 }
 
 budgets() {
-    messages=5 image=$small
+    image=$small
     read_mail 'records of 1 KB' records=small
     flash=$(value 'flash: ' ' bytes') static=$(value 'RAM: ' ' bytes') session=$(value 'session: ' ' bytes')
     heap_size=$(sed -n 's/^heap: .* of \([0-9]*\), connect$/\1/p' "$out")
@@ -412,12 +412,32 @@ mishaps() {
     expect 'the wrong password' "$result" -1270
     run server=localhost:1 at=10.0.2.2 user="$USER" password="$PASSWORD"
     expect 'nobody listens' "$result" -10061
+    # What one session leaves behind must not be in the way of the next one.
+    run server=localhost:"$IMAPS_PORT" at=10.0.2.2 user="$USER" password="$PASSWORD" 'do=again'
+    expect 'five sessions' "$result, $(grep -c '^logged in by CRAM-MD5' "$out")" '0, 5'
+    expect 'five sessions: nothing is left in use' "$(value 'heap: ' ' bytes left in use')" 0
+    # shellcheck disable=SC2046
+    serve "$greeting" $(certificate good)
+    start server=localhost:"$port" at=10.0.2.2 user=joe password=secret
+    tries=0
+    until grep -aq 'AUTHENTICATE' "$log" || [ $tries -gt 300 ]; do
+        tries=$((tries + 1))
+        sleep 0.05
+    done
+    serve_end
+    end
+    expect 'the server dies' "$result" -1418
     # DNS is asked, at a server that does not know this name or is not there.
-    run server=nobody.invalid user="$USER" password="$PASSWORD"
+    # The waiting is longer than the watchdog would, with a clock that does not run while this machine does other things.
+    emulator_options='-icount shift=5,sleep=off'
+    run server=nobody.invalid user="$USER" password="$PASSWORD" watchdog=1
+    emulator_options=
     expect 'a name that is not there' "$result" -11001
+    waited=$(value 'time: ' ' ms, connect')
+    expect 'to wait for it took longer than the watchdog waits' $((${waited:-0} > 1500)) 1
     run server=localhost:"$IMAPS_PORT" at=10.0.2.2 user="$USER" password="$PASSWORD" clock=0
     expect 'a clock that was never set' "$result" -1029
-    run server=localhost 'do=hang'
+    run server=localhost 'do=hang' watchdog=1
     expect 'the watchdog' "$(grep -c 'panic: nobody feeds the watchdog' "$out")" 1
     expect 'the watchdog: status' $status 3
     run server=localhost 'do=deep'
@@ -426,10 +446,10 @@ mishaps() {
 
 # ---- README.md ----
 
-# figure WHAT MEASURED: README.md's line says as much, or up to a twentieth more.
+# figure WHAT MEASURED: README.md's line says as much, or up to a tenth more: it varies a little with the keys.
 figure() {
     shown=$(sed -n "s/^| $1 | \\([0-9,]*\\) |\$/\\1/p" README.md | tr -d ,)
-    if [ "${shown:-0}" -ge "${2:-1}" ] && [ "${shown:-0}" -le $((${2:-1} + ${2:-1} / 20)) ]; then
+    if [ "${shown:-0}" -ge "${2:-1}" ] && [ "${shown:-0}" -le $((${2:-1} + ${2:-1} / 10)) ]; then
         ok "README.md: $1: $shown"
     else
         not_ok "README.md: $1" "it says '$shown', measured is $2"
@@ -475,6 +495,7 @@ ok 'the images are built'
 advised 'random numbers are not forgotten' 'no source of random numbers' -DFIRMWARE_BUILD_TIME=0
 advised 'the time is not forgotten' 'when the image was built' -DFIRMWARE_NO_REAL_RANDOM
 budgets
+[ $failed -eq 0 ] || give_up 'the image does not do its work: the rest would say the same, and take long'
 rsa
 large_records
 rsa4096
