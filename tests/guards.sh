@@ -45,6 +45,8 @@ command -v clang >/dev/null || {
 }
 mkdir -p "$tree/build"
 cp -R tests certs examples README.md build.sh imapconnect.h "$tree"
+# What a guard alone has used is unused without it, which is no error here.
+sed 's/ -Werror//' tests/check.sh >"$tree/tests/check.sh"
 cp imapconnect.h tests/guards.txt "$work"
 
 # ---- guards.txt ----
