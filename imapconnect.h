@@ -6067,6 +6067,14 @@ static int imc_tls_code(imapconnect_tls *tls, int returned)
 
 /* -- CA certificates -- */
 
+/* Why a CA was not taken, as wolfSSL has it. To a clock that was never set each is not valid yet. */
+static int imc_tls_refused_ca(imapconnect_tls *tls, int error)
+{
+    int code = imc_tls_number(error);
+    tls->detail = (int16_t)error;
+    return code == IMAPCONNECT_E_NOT_YET_VALID || code == IMAPCONNECT_E_EXPIRED ? code : IMAPCONNECT_E_CA_FILE;
+}
+
 #if !defined(NO_FILESYSTEM) && !defined(NO_WOLFSSL_DIR)
 
 /* A file or a folder; returns 0 when at least one CA was loaded. Files of a folder are loaded one by one: given the
@@ -6083,7 +6091,7 @@ static int imc_tls_load_path(imapconnect_tls *tls, const char *path)
         opened = wolfSSL_CTX_load_verify_locations_ex(tls->context, path, 0, WOLFSSL_LOAD_FLAG_NONE);
         if (opened == WOLFSSL_SUCCESS)
             return 0;
-        return errno == ENOENT || errno == ENOTDIR ? IMAPCONNECT_E_NO_CA : IMAPCONNECT_E_CA_FILE;
+        return errno == ENOENT || errno == ENOTDIR ? IMAPCONNECT_E_NO_CA : imc_tls_refused_ca(tls, opened);
     }
     for (; state == 0 && name != 0; state = wc_ReadDirNext(&folder, path, &name)) {
         if (wolfSSL_CTX_load_verify_locations_ex(tls->context, name, 0, WOLFSSL_LOAD_FLAG_NONE) == WOLFSSL_SUCCESS)
@@ -6120,13 +6128,12 @@ static int imc_tls_load_system(imapconnect_tls *tls)
 /* The first of buffer, path and system that is configured. */
 static int imc_tls_load_cas(imapconnect_tls *tls, const imapconnect_config *config)
 {
-    int format = config->ca_format == IMAPCONNECT_DER ? WOLFSSL_FILETYPE_ASN1 : WOLFSSL_FILETYPE_PEM;
+    int loaded, format = config->ca_format == IMAPCONNECT_DER ? WOLFSSL_FILETYPE_ASN1 : WOLFSSL_FILETYPE_PEM;
     if (config->ca_data == 0)
         return config->ca_path != 0 ? imc_tls_load_path(tls, config->ca_path) : imc_tls_load_system(tls);
-    if (wolfSSL_CTX_load_verify_buffer(tls->context, (const unsigned char *)config->ca_data, (long)config->ca_size,
-                                       format) != WOLFSSL_SUCCESS)
-        return IMAPCONNECT_E_CA_FILE;
-    return 0;
+    loaded = wolfSSL_CTX_load_verify_buffer(tls->context, (const unsigned char *)config->ca_data,
+                                            (long)config->ca_size, format);
+    return loaded == WOLFSSL_SUCCESS ? 0 : imc_tls_refused_ca(tls, loaded);
 }
 
 /* A CA is not a trusted peer, see imc_tls_check_trust(). */

@@ -436,7 +436,7 @@ mishaps() {
     waited=$(value 'time: ' ' ms, connect')
     expect 'to wait for it took longer than the watchdog waits' $((${waited:-0} > 1500)) 1
     run server=localhost:"$IMAPS_PORT" at=10.0.2.2 user="$USER" password="$PASSWORD" clock=0
-    expect 'a clock that was never set' "$result" -1029
+    expect 'a clock that was never set' "$result" -1409
     run server=localhost 'do=hang' watchdog=1
     expect 'the watchdog' "$(grep -c 'panic: nobody feeds the watchdog' "$out")" 1
     expect 'the watchdog: status' $status 3

@@ -123,6 +123,9 @@ STANDS_IN(int, wolfSSL_CTX_load_system_CA_certs, (WOLFSSL_CTX * context), (conte
 STANDS_IN(int, wolfSSL_CTX_Unload_trust_peers, (WOLFSSL_CTX * context), (context))
 STANDS_IN(int, wolfSSL_CTX_load_verify_locations_ex,
           (WOLFSSL_CTX * context, const char *file, const char *path, word32 flags), (context, file, path, flags))
+STANDS_IN(int, wolfSSL_CTX_load_verify_buffer,
+          (WOLFSSL_CTX * context, const unsigned char *bytes, long count, int format),
+          (context, bytes, count, format))
 STANDS_IN(WOLFSSL_CERT_MANAGER *, wolfSSL_CertManagerNew, (void), ())
 STANDS_IN(int, wolfSSL_CertManagerLoadCABuffer,
           (WOLFSSL_CERT_MANAGER * manager, const unsigned char *bytes, long count, int format),
@@ -659,6 +662,39 @@ static int load(const char *path)
     return code;
 }
 
+/* SPEC, -1029: no certificate is in there. One that the clock forbids is there: a device that was never told the time has to
+   hear that, and not that its flash is broken. */
+static void a_ca_that_the_clock_forbids(void **state)
+{
+    static const struct {
+        int wolfssl, code;
+    } cases[] = {{ASN_BEFORE_DATE_E, IMAPCONNECT_E_NOT_YET_VALID},
+                 {ASN_AFTER_DATE_E, IMAPCONNECT_E_EXPIRED},
+                 {ASN_PARSE_E, IMAPCONNECT_E_CA_FILE},
+                 {ASN_SIG_CONFIRM_E, IMAPCONNECT_E_CA_FILE},
+                 {WOLFSSL_BAD_FILE, IMAPCONNECT_E_CA_FILE}};
+    char file[] = "/tmp/imapconnect-faults.XXXXXX";
+    int fd = mkstemp(file);
+    size_t i;
+
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    for (i = 0; i < COUNT(cases); i++) {
+        forget(0);
+        shall("wolfSSL_CTX_load_verify_buffer", 0, cases[i].wolfssl, 0);
+        shall("wolfSSL_CTX_load_verify_locations_ex", 0, cases[i].wolfssl, 0);
+        imapconnect_config_init(&config);
+        config.ca_data = "CA";
+        config.ca_size = 2;
+        assert_int_equal(prepare("imap.example.org", 1), cases[i].code);
+        assert_int_equal(tls.detail, cases[i].wolfssl);
+        imc_tls_free(&tls);
+        assert_int_equal(load(file), cases[i].code);
+    }
+    unlink(file);
+}
+
 /* SPEC, -1027: nothing is there; -1029: what is there is no CA. */
 static void where_cas_are_and_are_not(void **state)
 {
@@ -825,6 +861,7 @@ static const struct CMUnitTest tests[] = {
     FAULT(signals_interrupt_calls),
     FAULT(half_a_transport),
     FAULT(no_memory_for_tls),
+    FAULT(a_ca_that_the_clock_forbids),
     FAULT(every_policy_counts),
     FAULT(an_address_is_no_server_name),
     FAULT(what_was_agreed_is_looked_at),
