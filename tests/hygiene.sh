@@ -165,6 +165,15 @@ check "NO_TLS_OPTIONS, NO_COMMANDS" compile_and_run c clang -std=c99 $posix -DOR
     -DIMAPCONNECT_NO_COMMANDS
 check "NO_TLS_OPTIONS, wolfSSL not installed" alone $no_tls_options
 check "NO_TLS_OPTIONS in one unit alone: refused" units -DIMPLEMENT "$no_tls_options -DEXPECT_LAYOUT" ''
+no_sasl=-DIMAPCONNECT_NO_SASL no_scram=-DIMAPCONNECT_NO_SCRAM
+for switch in $no_sasl $no_scram; do
+    check "$switch" compile_and_run c gcc -std=c99 $posix -DORDER=1 "$switch"
+    check "$switch, C++" compile_and_run c++ clang++ -std=c++17 -DORDER=1 "$switch"
+    check "$switch, wolfSSL not installed" alone "$switch"
+    check "$switch in one unit alone: refused" units -DIMPLEMENT "$switch -DEXPECT_LAYOUT" ''
+    check "$switch, NO_COMMANDS, NO_TLS_OPTIONS" compile_and_run c clang -std=c99 $posix -DORDER=1 "$switch" \
+        -DIMAPCONNECT_NO_COMMANDS $no_tls_options
+done
 for missing in NO_FILESYSTEM NO_ASN_TIME NO_SESSION_CACHE WOLFSSL_NO_CLIENT_AUTH; do
     echo "#include <wolfssl/options.h>
 #define $missing" >"$work/user_settings.h"
@@ -249,7 +258,12 @@ inspect "NO_TLS" $no_tls
 empty "NO_TLS: calls libc alone" "$(strangers - "$memory $compiler $files $sockets")"
 inspect "NO_TLS_OPTIONS" $no_tls_options
 empty "NO_TLS_OPTIONS: no certificates of ours, no pins, no tickets" \
-    "$(nm "$work/object.o" | grep 'icket\|SESSION\|Sha256\|PrivateKey\|_set_timeout')"
+    "$(nm "$work/object.o" | grep 'icket\|SESSION\|PrivateKey\|_set_timeout')"
+inspect "NO_TLS_OPTIONS, NO_SCRAM" $no_tls_options $no_scram
+empty "NO_TLS_OPTIONS, NO_SCRAM: no SHA of ours, nothing random" "$(nm "$work/object.o" | grep 'Sha\|RNG\|keying')"
+inspect "NO_SASL" $no_sasl
+empty "NO_SASL: no mechanism but the documented ones" \
+    "$(strings "$work/object.o" | grep 'SCRAM\|OAUTH\|PLAIN\|EXTERNAL' | grep -v IMAPCONNECT_E_)"
 inspect "NO_SOCKETS" $no_sockets
 empty "NO_SOCKETS: calls wolfSSL, memory and files alone" "$(strangers "$wolf" "$memory $compiler $files")"
 inspect "NO_STRINGS" $no_strings
