@@ -21,6 +21,7 @@ scripts='live.sh commands.sh cli.sh tls.sh hygiene.sh readme.sh figures.sh fuzz.
 # shellcheck source=tests/check.sh
 . tests/check.sh
 program_limit=300 script_limit=600
+[ -z "${DEEP:-}" ] || program_limit=7200 # see README.md
 boring='^ok \|^\[ RUN \|^\[       OK'
 
 # Compiles one test program and runs it.
