@@ -24,6 +24,7 @@ scripts='live.sh firmware.sh hygiene.sh commands.sh fuzz.sh cli.sh coverage.sh t
 # shellcheck source=tests/check.sh
 . tests/check.sh
 program_limit=300 script_limit=600
+[ -z "${DEEP:-}" ] || program_limit=7200 # see README.md
 boring='^ok \|^\[ RUN \|^\[       OK'
 
 # Compiles one test program and runs it.

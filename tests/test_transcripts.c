@@ -56,8 +56,8 @@ static int fixed_random(WC_RNG *rng, byte *bytes, word32 count)
 #define PATIENCE     40   /* reads in vain before the clock jumps */
 #define FAULT_LIMIT  50
 #define NO_TIME      0xffffffffu
-#define PAIR_LIMIT   64   /* the same, twice */
-#define DEEP_LIMIT   300  /* the same, with DEEP */
+#define PAIR_LIMIT   64    /* the same, twice */
+#define DEEP_LIMIT   300   /* the same, with DEEP */
 #define TURN_LIMIT   20000 /* reads in vain, or steps, before a session counts as stuck */
 
 /* ---- a dialogue, as it is read from its file ------------------------------------------------------- */
@@ -138,6 +138,7 @@ typedef struct transcript {
     text secrets[MAX_SECRETS];
     size_t secret_count;
     int has_tls;
+    int is_tunnelled; /* made of one in clear: a server inside TLS says it */
     char arena[ARENA_SIZE];
     size_t arena_used;
 } transcript;
@@ -1019,11 +1020,11 @@ typedef struct way {
     int nonblocking;
     int bare; /* no list and no log are given */
     int fault, fault_at;
-    int cut;           /* the server's bytes end at `split`: CUT_... */
-    int tls12;         /* where there is TLS: 1.2, or 1.3 */
-    size_t raw_chunk;  /* TLS: so many raw bytes at a time; 0: all */
-    int raw_wants;     /* TLS: would-block this often before each raw read and write */
-    int bare_end;      /* TLS: the end of the stream comes without close_notify */
+    int cut;          /* the server's bytes end at `split`: CUT_... */
+    int tls12;        /* where there is TLS: 1.2, or 1.3 */
+    size_t raw_chunk; /* TLS: so many raw bytes at a time; 0: all */
+    int raw_wants;    /* TLS: would-block this often before each raw read and write */
+    int bare_end;     /* TLS: the end of the stream comes without close_notify */
 } way;
 
 /* Nothing more comes, or a BYE and then nothing more. */
@@ -1394,7 +1395,7 @@ static int sends_too_early(const wire *v)
     const segment *s = &v->t->client[v->client_segment];
 
     if (v->client_segment == v->t->client_count || v->client_offset || s->kind == TLS || v->w.wants ||
-        v->w.split_wants)
+        v->w.split_wants || v->w.raw_wants)
         return 0;
     return v->received < s->after;
 }
@@ -1438,6 +1439,71 @@ static void wire_close(void *context)
         broken(v, current_line(v), "closed twice");
 }
 
+/* ---- the same inside TLS ---- */
+
+static tunnel tls;
+static WOLFSSL_CTX *client_context; /* trusts the server's CA */
+static unsigned char raw[RECORD_SIZE];
+static size_t raw_used; /* what left, as it left */
+
+/* The next thing that the client says is a ClientHello, and there is a server that can answer it. */
+static void enter_tunnel(wire *v)
+{
+    v->client_segment++;
+    v->in_tunnel = 1;
+    tls.context = v;
+    tls.read = wire_read;
+    tls.write = wire_write;
+    tls.bare_end = v->w.bare_end;
+    tls.record = v->w.read_chunk == ALL ? 0 : v->w.read_chunk;
+    tunnel_begin(&tls, TUNNEL_GOOD, v->w.tls12);
+}
+
+static int raw_blocks(wire *v)
+{
+    if (v->raw_wanted < v->w.raw_wants) {
+        v->raw_wanted++;
+        return 1;
+    }
+    v->raw_wanted = 0;
+    return 0;
+}
+
+static int raw_read(void *context, void *bytes, size_t count)
+{
+    wire *v = context;
+
+    if (v->w.raw_chunk && count > v->w.raw_chunk)
+        count = v->w.raw_chunk;
+    if (raw_blocks(v))
+        return IMAPCONNECT_WANT_READ;
+    return v->in_tunnel ? tunnel_raw_read(&tls, bytes, count) : wire_read(v, bytes, count);
+}
+
+static int raw_write(void *context, const void *bytes, size_t count)
+{
+    wire *v = context;
+    int is_hello = v->client_segment < v->t->client_count && v->t->client[v->client_segment].kind == TLS;
+
+    if (v->w.raw_chunk && count > v->w.raw_chunk)
+        count = v->w.raw_chunk;
+    if (raw_blocks(v))
+        return IMAPCONNECT_WANT_WRITE;
+    if (raw_used + count <= RECORD_SIZE) {
+        memcpy(raw + raw_used, bytes, count);
+        raw_used += count;
+    }
+    if (is_hello && !v->in_tunnel)
+        enter_tunnel(v);
+    return v->in_tunnel ? tunnel_raw_write(&tls, bytes, count) : wire_write(v, bytes, count);
+}
+
+static void raw_close(void *context)
+{
+    tunnel_end(&tls);
+    wire_close(context);
+}
+
 static uint32_t wire_clock(void *user)
 {
     unspoil(user);
@@ -1448,18 +1514,9 @@ static uint32_t wire_clock(void *user)
 
 static int find_secret(const transcript *t, const char *bytes, size_t count)
 {
-    for (size_t i = 0; i < t->secret_count; i++) {
-        const text *secret = &t->secrets[i];
-        const char *at = bytes;
-
-        while ((size_t)(bytes + count - at) >= secret->count) {
-            at = memchr(at, secret->bytes[0], (size_t)(bytes + count - at) - secret->count + 1);
-            if (!at)
-                break;
-            if (memcmp(at++, secret->bytes, secret->count) == 0)
-                return 1;
-        }
-    }
+    for (size_t i = 0; i < t->secret_count; i++)
+        if (has_bytes(bytes, count, t->secrets[i].bytes, t->secrets[i].count))
+            return 1;
     return 0;
 }
 
@@ -2056,6 +2113,8 @@ static uint32_t longest_sleep(const wire *v)
 
     if (current_step(v)->what == IDLE && limit < 480000)
         limit = 480000;
+    if (v->w.raw_wants) /* what has left the server may not be here yet */
+        return limit;
     if (v->client_segment == v->t->client_count || s->step != v->step || s->time == NO_TIME ||
         v->received < s->after || elapsed(v) >= s->time)
         return limit;
@@ -2120,6 +2179,23 @@ static void check_wire(wire *v, const step *s)
         note_number("streamed", (long)v->streamed);
 }
 
+/* SECURITY.md section 3, 1: what left in clear holds no login, no user name and no secret. What is shorter than five
+   bytes could be in there by chance. */
+static void check_raw(wire *v, int line)
+{
+    static const char *const givers[] = {"LOGIN", "AUTHENTICATE"};
+    size_t user = strlen(v->t->user);
+
+    for (size_t i = 0; i < 2; i++)
+        if (has_bytes(raw, raw_used, givers[i], strlen(givers[i])))
+            broken(v, line, "a login left in clear");
+    if (user > 4 && has_bytes(raw, raw_used, v->t->user, user))
+        broken(v, line, "the user name left in clear");
+    for (size_t i = 0; i < v->t->secret_count; i++)
+        if (v->t->secrets[i].count > 4 && has_bytes(raw, raw_used, v->t->secrets[i].bytes, v->t->secrets[i].count))
+            broken(v, line, "a secret left in clear");
+}
+
 /* A connect that failed is over whatever its number says; but for two, which disturb nothing. */
 static int is_over(const step *s, int result)
 {
@@ -2133,6 +2209,8 @@ static void check_end(wire *v, imapconnect_session *session, const step *last, i
 {
     int line = last->line;
 
+    if (v->t->is_tunnelled)
+        check_raw(v, line);
     if (is_over(last, result)) {
         if (imapconnect_is_open(session))
             broken(v, line, "open after a fatal error");
@@ -2171,6 +2249,63 @@ static void check_fault(wire *v, const imapconnect_session *session, const step 
         broken(v, s->line, "a secret is in the session after a fault");
     if (find_secret(v->t, v->log, v->log_used))
         broken(v, s->line, "a secret is in the log after a fault");
+}
+
+/* ---- what came out of the reference run, for the dialogues that are made of this one ---- */
+
+static transcript *taking; /* 0: nothing is taken */
+
+static int take_text(text *to, const char *bytes, size_t count)
+{
+    if (ARENA_SIZE - taking->arena_used <= count)
+        return 0;
+    to->bytes = taking->arena + taking->arena_used;
+    to->count = count;
+    memcpy(taking->arena + taking->arena_used, bytes, count);
+    taking->arena[taking->arena_used + count] = '\0';
+    taking->arena_used += count + 1;
+    return 1;
+}
+
+/* The list is wanted as it was here; where there is no room for it, it is not looked at. */
+static void take_list(step *to, const imapconnect_list *list)
+{
+    const char *entry = 0;
+    int whole = 1;
+
+    to->lists = taking->list_count;
+    while (whole && (entry = imapconnect_list_next(list, entry)) != 0)
+        whole =
+            taking->list_count < MAX_TEXTS && take_text(&taking->lists[taking->list_count++], entry, strlen(entry));
+    if (!whole)
+        taking->list_count = to->lists;
+    to->list_count = taking->list_count - to->lists;
+    to->has_list = whole;
+}
+
+static void take_log(step *to, const char *log, size_t count)
+{
+    const char *end = log + count;
+    int whole = !taking->log_varies;
+
+    to->logs = taking->log_count;
+    while (whole && log < end) {
+        const char *stop = memchr(log, '\n', (size_t)(end - log));
+
+        whole = stop && taking->log_count < MAX_TEXTS &&
+                take_text(&taking->logs[taking->log_count++], log, (size_t)(stop - log));
+        log = stop + 1;
+    }
+    if (!whole)
+        taking->log_count = to->logs;
+    to->log_count = taking->log_count - to->logs;
+    to->has_log = whole;
+}
+
+static void take_texts(const wire *v, const imapconnect_list *list)
+{
+    take_list(&taking->steps[v->step], list);
+    take_log(&taking->steps[v->step], v->log, v->log_used);
 }
 
 /* What each call had taken of the server's bytes when it ended, in the reference run, and where the last line of that
@@ -2232,6 +2367,8 @@ static void check_step(wire *v, imapconnect_session *session, const step *s, ima
     }
     check_answers(v, s, session);
     note_taken(v);
+    if (taking && !v->w.bare && s->what != CLOSE && !is_cut_anywhere(s))
+        take_texts(v, list);
 }
 
 static void configure(wire *v, imapconnect_session *session)
@@ -2255,6 +2392,12 @@ static void configure(wire *v, imapconnect_session *session)
     config.transport.read = wire_read;
     config.transport.write = wire_write;
     config.transport.close = wire_close;
+    if (v->t->is_tunnelled) {
+        config.transport.read = raw_read;
+        config.transport.write = raw_write;
+        config.transport.close = raw_close;
+        config.wolfssl_ctx = client_context;
+    }
     memset(session, 0xa5, sizeof *session);
     assert_int_equal(imapconnect_init(session, &config), 0);
 }
@@ -2285,7 +2428,7 @@ static int replay(const transcript *t, const char *file, const way *w)
     v.log = log_lines;
     v.session = session;
     playing = &v;
-    record_used = 0;
+    record_used = raw_used = 0;
     configure(&v, session);
     imapconnect_list_init(&list, flush_list - t->list_size, (size_t)t->list_size);
     for (size_t i = 0; i < t->step_count && v.failure[0] == '\0' && v.fault_result == 0 && !v.cut_done; i++) {
@@ -2423,15 +2566,403 @@ static void replay_faults(const transcript *t, const char *file)
     }
 }
 
+/* ---- the same dialogue through TLS and STARTTLS ---- */
+
+/* A copy of `from` up to its arena, with no line and no text in it. */
+static void begin_copy(transcript *to, const transcript *from, int secure)
+{
+    memcpy(to, from, offsetof(transcript, arena));
+    to->arena_used = to->client_count = to->peer_count = to->peer_bytes = 0;
+    to->list_count = to->log_count = 0;
+    to->secure = secure;
+    to->verify = 1;
+    to->is_tunnelled = 1;
+}
+
+static void copy_client(reader *r, const segment *from, text data)
+{
+    segment *s = &r->t->client[r->t->client_count];
+
+    if (r->t->client_count == MAX_SEGMENTS)
+        bad_transcript(r, "too many lines", "");
+    *s = *from;
+    s->data = data;
+    s->after = r->t->peer_bytes;
+    r->t->client_count++;
+}
+
+static void copy_peer(reader *r, const segment *from, text data)
+{
+    segment *s = &r->t->peer[r->t->peer_count];
+
+    if (r->t->peer_count == MAX_SEGMENTS)
+        bad_transcript(r, "too many lines", "");
+    *s = *from;
+    s->data = data;
+    s->after = r->t->client_count;
+    r->t->peer_bytes += data.count;
+    r->t->peer_count++;
+}
+
+/* The tag a7 becomes a9 when `by` is 2: that many commands went before. Returns how long it was, 0 when it is none. */
+static size_t tag_length(const char *bytes, size_t count)
+{
+    size_t n = 1;
+
+    if (count < 2 || *bytes != 'a' || bytes[1] == '0')
+        return 0;
+    while (n < count && n < 9 && bytes[n] >= '0' && bytes[n] <= '9')
+        n++;
+    return n > 1 && (n == count || bytes[n] == ' ' || bytes[n] == '\r') ? n : 0;
+}
+
+/* How many bytes of a literal follow on this line, which is without its CRLF: of the client's, or of the server's,
+   whose texts hold none. */
+static size_t literal_behind(const char *line, size_t count, int is_client)
+{
+    size_t at = count;
+
+    static const char *const status[] = {"+", "* OK", "* NO", "* BAD", "* bad", "* BYE", "* PREAUTH"};
+    char *end = 0;
+    size_t size = 0;
+
+    if (count < 4 || line[count - 1] != '}' || (!is_client && tag_length(line, count)))
+        return 0;
+    for (size_t i = 0; i < sizeof status / sizeof status[0]; i++)
+        if (strncmp(line, status[i], strlen(status[i])) == 0)
+            return 0;
+    while (at > 0 && line[at - 1] != '{')
+        at--;
+    size = at == 0 ? 0 : (size_t)strtoul(line + at, &end, 10);
+    return size && (end == line + count - 1 || (is_client && end == line + count - 2)) ? size : 0;
+}
+
+typedef struct shifter {
+    size_t literal; /* bytes still to come */
+    int is_inside;  /* of a line */
+    int by;
+    int is_client;
+} shifter;
+
+/* One run of bytes with the tags at the beginning of its lines changed. */
+static text shift_tags(reader *r, shifter *s, text from)
+{
+    text to = {r->t->arena + r->t->arena_used, 0};
+
+    for (size_t at = 0; at < from.count;) {
+        const char *line = from.bytes + at, *end = memchr(line, '\n', from.count - at);
+        size_t n = end ? (size_t)(end - line) + 1 : from.count - at;
+        size_t tag = s->is_inside || s->literal ? 0 : tag_length(line, n);
+        char number[24];
+
+        if (s->literal) { /* to its end, and then goes on in the line */
+            n = smaller(s->literal, from.count - at);
+            s->literal -= n;
+            s->is_inside = 1;
+        } else {
+            s->is_inside = !end;
+            s->literal = end && n > 1 ? literal_behind(line, n - 2, s->is_client) : 0;
+        }
+        if (tag) {
+            int made = snprintf(number, sizeof number, "a%lu", strtoul(line + 1, 0, 10) + (unsigned long)s->by);
+
+            memcpy(allot(r, (size_t)made), number, (size_t)made);
+        }
+        memcpy(allot(r, n - tag), line + tag, n - tag);
+        at += n;
+    }
+    to.count = (size_t)(r->t->arena + r->t->arena_used - to.bytes);
+    *allot(r, 1) = '\0';
+    return to;
+}
+
+/* A line of the log, or an entry of the list: the tag stands behind `mark` bytes. */
+static text shift_text(reader *r, text from, size_t mark, int by)
+{
+    shifter s = {0, 0, by, 0};
+    text head = {from.bytes, mark}, rest = {from.bytes + mark, from.count - mark}, to, last;
+
+    if (from.count < mark)
+        return from;
+    s.is_inside = 1;
+    to = shift_tags(r, &s, head);
+    r->t->arena_used--; /* the NUL */
+    s.is_inside = 0;
+    last = shift_tags(r, &s, rest);
+    to.count += last.count;
+    return to;
+}
+
+static void add_text(reader *r, text *texts, size_t *count, const char *bytes)
+{
+    size_t length = strlen(bytes);
+    char *copy = allot(r, length + 1);
+
+    if (*count == MAX_TEXTS)
+        bad_transcript(r, "too many texts", bytes);
+    memcpy(copy, bytes, length + 1);
+    texts[*count].bytes = copy;
+    texts[(*count)++].count = length;
+}
+
+static void add_expected(reader *r, int is_log, const char *bytes)
+{
+    if (is_log)
+        add_text(r, r->t->logs, &r->t->log_count, bytes);
+    else
+        add_text(r, r->t->lists, &r->t->list_count, bytes);
+}
+
+/* What comes before the dialogue itself, in the wire, the list and the log. */
+typedef struct prelude {
+    int secure, by;
+    size_t dropped;                               /* segments of the server that are left out: the greeting */
+    char capability[1024], ok[1024], login[1024]; /* the last two: what the server says to CAPABILITY and to LOGIN */
+} prelude;
+
+#define PLAIN_LOGIN "a3 LOGIN \"joe\" \"Xyzzy-42\""
+
+#define PLAIN_GREETING "* OK [CAPABILITY IMAP4rev1 STARTTLS] plain"
+
+/* Texts of the first call. */
+static void add_prelude_texts(reader *r, const prelude *p, int is_log)
+{
+    const char *mark = is_log ? "S: " : "";
+    char line[1100];
+
+    if (is_log && p->secure == IMAPCONNECT_STARTTLS) {
+        add_expected(r, 1, "S: " PLAIN_GREETING);
+        add_expected(r, 1, "C: a1 STARTTLS");
+        add_expected(r, 1, "S: a1 OK go");
+    }
+    if (is_log)
+        add_expected(r, 1, r->t->is_tunnelled == 2 ? "N: " TUNNEL_SUITE2 : "N: " TUNNEL_SUITE);
+    if (!p->capability[0])
+        return;
+    if (is_log)
+        add_expected(r, 1, "C: a2 CAPABILITY");
+    snprintf(line, sizeof line, "%s%s", mark, p->capability);
+    add_expected(r, is_log, line);
+    snprintf(line, sizeof line, "%s%s", mark, p->ok);
+    add_expected(r, is_log, line);
+    if (!p->login[0])
+        return;
+    if (is_log)
+        add_expected(r, 1, "C: a3 LOGIN \"joe\" ***");
+    snprintf(line, sizeof line, "%s%s", mark, p->login);
+    add_expected(r, is_log, line);
+}
+
+static void copy_texts(reader *r, const transcript *from, const prelude *p, size_t i)
+{
+    const step *old = &from->steps[i];
+    step *s = &r->t->steps[i];
+    size_t skip = i == 0 ? p->dropped : 0;
+
+    s->lists = r->t->list_count;
+    s->logs = r->t->log_count;
+    if (i == 0 && s->has_list && from->opened)
+        add_prelude_texts(r, p, 0);
+    for (size_t k = skip; s->has_list && k < old->list_count; k++)
+        r->t->lists[r->t->list_count++] = shift_text(r, from->lists[old->lists + k], 0, p->by);
+    if (i == 0 && s->has_log && from->opened)
+        add_prelude_texts(r, p, 1);
+    for (size_t k = skip; s->has_log && k < old->log_count; k++)
+        r->t->logs[r->t->log_count++] = shift_text(r, from->logs[old->logs + k], 3, p->by);
+    s->list_count = r->t->list_count - s->lists;
+    s->log_count = r->t->log_count - s->logs;
+}
+
+static text line_of(reader *r, const char *line)
+{
+    text data = {0, strlen(line) + 2};
+    char *bytes = allot(r, data.count);
+
+    memcpy(bytes, line, data.count - 2);
+    memcpy(bytes + data.count - 2, "\r\n", 2);
+    data.bytes = bytes;
+    return data;
+}
+
+static void add_prelude_lines(reader *r, const prelude *p)
+{
+    segment s;
+    text none = {0, 0};
+
+    memset(&s, 0, sizeof s);
+    s.time = NO_TIME;
+    if (p->secure == IMAPCONNECT_STARTTLS) {
+        copy_peer(r, &s, line_of(r, PLAIN_GREETING));
+        copy_client(r, &s, line_of(r, "a1 STARTTLS"));
+        copy_peer(r, &s, line_of(r, "a1 OK go"));
+    }
+    s.kind = TLS;
+    copy_client(r, &s, none);
+    s.kind = BYTES;
+    if (p->capability[0]) {
+        copy_client(r, &s, line_of(r, "a2 CAPABILITY"));
+        copy_peer(r, &s, line_of(r, p->capability));
+        copy_peer(r, &s, line_of(r, p->ok));
+    }
+    if (p->login[0]) {
+        copy_client(r, &s, line_of(r, PLAIN_LOGIN));
+        copy_peer(r, &s, line_of(r, p->login));
+    }
+}
+
+static void copy_lines(reader *r, const transcript *from, const prelude *p)
+{
+    shifter client = {0, 0, p->by, 1}, peer = {0, 0, p->by, 0};
+    size_t next = p->dropped;
+
+    for (size_t i = 0; i <= from->client_count; i++) {
+        for (; next < from->peer_count && from->peer[next].after <= i; next++) {
+            copy_peer(r, &from->peer[next], shift_tags(r, &peer, from->peer[next].data));
+            if (from->peer[next].data.count && from->peer[next].data.bytes[0] != '+')
+                client.literal = 0; /* it may have been refused */
+        }
+        if (i < from->client_count)
+            copy_client(r, &from->client[i], shift_tags(r, &client, from->client[i].data));
+    }
+}
+
+static int is_printable(const char *line, size_t count)
+{
+    for (; count; count--, line++)
+        if (*line < 0x20 || *line > 0x7e)
+            return 0;
+    return 1;
+}
+
+/* In place of a greeting with a list, STARTTLS has the same list from CAPABILITY; and it has a LOGIN where the greeting
+   is PREAUTH. Returns 0 when the greeting is another one. */
+static int list_in_greeting(prelude *p, const transcript *from, const char *line, size_t count)
+{
+    static const char *const begins[] = {"* OK [CAPABILITY ", "* PREAUTH [CAPABILITY "};
+    int is_preauth = count > 2 && line[2] == 'P';
+    size_t begin = strlen(begins[is_preauth]);
+    const char *close = memchr(line, ']', count);
+
+    if (count < begin || memcmp(line, begins[is_preauth], begin) != 0 || !close || !is_printable(line, count))
+        return 0;
+    snprintf(p->capability, sizeof p->capability, "* CAPABILITY %.*s", (int)(close - line) - (int)begin,
+             line + begin);
+    snprintf(p->ok, sizeof p->ok, "a2 OK%.*s", (int)(line + count - close) - 1, close + 1);
+    p->by = 2;
+    if (!is_preauth)
+        return from->client_count > 0 && from->client[0].step == 0;
+    snprintf(p->login, sizeof p->login, "a3 OK %.*s", (int)count - 10, line + 10);
+    p->by = 3;
+    return from->steps[0].result == SOCKET && strcmp(from->user, "joe") == 0 &&
+           strcmp(from->password, "Xyzzy-42") == 0 && !strstr(p->capability, "AUTH=") &&
+           !strstr(p->capability, "LOGINDISABLED");
+}
+
+/* Returns 0 when the dialogue does not begin in a way that STARTTLS has, too. */
+static int find_prelude(prelude *p, const transcript *from)
+{
+    const segment *greeting = &from->peer[0], *command = &from->client[0];
+    size_t count = greeting->data.count;
+
+    if (from->peer_count == 0 || greeting->after != 0 || count < 10 || count > 900 ||
+        greeting->data.bytes[count - 1] != '\n')
+        return 0;
+    p->dropped = 1;
+    p->by = 1;
+    if (from->client_count > 0 && command->after == count && command->data.count == 15 &&
+        memcmp(command->data.bytes, "a1 CAPABILITY\r\n", 15) == 0)
+        return memcmp(greeting->data.bytes, "* OK", 4) == 0;
+    return list_in_greeting(p, from, greeting->data.bytes, count - 2);
+}
+
+/* The dialogue `from` inside TLS. Returns 0 when it has no such form. */
+static int make_tunnelled(transcript *to, const transcript *from, const char *file, int secure, int tls12)
+{
+    reader r = {0, 0, 0, 0, NO_TIME};
+    prelude p;
+
+    memset(&p, 0, sizeof p);
+    p.secure = secure;
+    if (secure == IMAPCONNECT_STARTTLS && from->opened && !find_prelude(&p, from))
+        return 0;
+    if (from->refuse_cleartext) /* inside TLS nothing is refused */
+        return 0;
+    begin_copy(to, from, secure);
+    to->is_tunnelled = 1 + tls12;
+    r.t = to;
+    r.file = file;
+    if (from->opened)
+        add_prelude_lines(&r, &p);
+    copy_lines(&r, from, &p);
+    for (size_t i = 0; i < from->step_count; i++) {
+        copy_texts(&r, from, &p, i);
+        if (p.login[0])
+            to->steps[i].answers[MECHANISM] = 0; /* LOGIN, and not PREAUTH */
+        if (p.login[0] && i == 0)
+            to->steps[0].answers[ANSWER] = 0; /* the same */
+    }
+    return 1;
+}
+
+/* Its list depends on how many bytes fit, or its log on how the bytes are cut. */
+static int is_about_sizes(const transcript *t)
+{
+    for (size_t i = 0; i < t->step_count; i++)
+        if (t->steps[i].truncated)
+            return 1;
+    return t->list_size != 16384;
+}
+
+/* An end without close_notify has a number of its own. */
+static void end_bare(transcript *t)
+{
+    for (size_t i = 0; i < t->step_count; i++)
+        if (t->steps[i].result == IMAPCONNECT_CLOSED)
+            t->steps[i].result = IMAPCONNECT_E_TRUNCATED;
+}
+
+static size_t tunnelled[3]; /* dialogues that were replayed so, for each mode */
+
+static void replay_tunnelled(const transcript *from, const char *file, int secure, size_t number)
+{
+    static transcript t;
+    way w = all_at_once;
+
+    w.tls12 = (int)(number + (size_t)secure) & 1;
+    if (!make_tunnelled(&t, from, file, secure, w.tls12))
+        return;
+    tunnelled[secure]++;
+    replay(&t, file, &w);
+    memcpy(reference, record, record_used);
+    reference_used = record_used;
+    w.nonblocking = 1;
+    w.raw_wants = !t.at_once;
+    w.raw_chunk = number % 8 == 0 || is_deep ? 1 : 100;
+    w.read_chunk = !t.at_once && (number % 3 == 0 || is_deep) ? 1 : ALL; /* so many bytes in a record */
+    replay_and_compare(&t, file, &w);
+    end_bare(&t);
+    w.nonblocking = w.raw_wants = 0;
+    w.raw_chunk = 0;
+    w.bare_end = 1;
+    replay(&t, file, &w);
+}
+
 static void test_transcript(void **state)
 {
     static transcript t;
+    static transcript seen;
+    static size_t number;
     const char *file = *state;
     way plain = all_at_once;
 
     load(&t, file);
     assert_true(t.list_size <= (int)LIST_SIZE);
+    memcpy(&seen, &t, offsetof(transcript, arena));
+    seen.arena_used = 0;
+    seen.list_count = seen.log_count = 0;
+    taking = t.secure == IMAPCONNECT_INSECURE && !t.has_tls ? &seen : 0;
     replay(&t, file, &plain);
+    taking = 0;
     memcpy(reference, record, record_used);
     reference_used = record_used;
     replay_chunks(&t, file);
@@ -2444,6 +2975,12 @@ static void test_transcript(void **state)
     plain.nonblocking = 1;
     plain.read_chunk = 1;
     replay_and_compare(&t, file, &plain);
+    if (t.secure != IMAPCONNECT_INSECURE || t.has_tls)
+        return;
+    number++;
+    replay_tunnelled(&seen, file, IMAPCONNECT_TLS, number);
+    if (!is_about_sizes(&t))
+        replay_tunnelled(&seen, file, IMAPCONNECT_STARTTLS, number);
 }
 
 /* ---- the files ------------------------------------------------------------------------------------- */
@@ -2517,6 +3054,17 @@ static void find_files(const char *path)
     qsort(names, name_count, sizeof names[0], compare_names);
 }
 
+static void make_client_context(void)
+{
+    tunnel_prepare();
+    client_context = wolfSSL_CTX_new(wolfSSLv23_client_method());
+    if (!client_context || wolfSSL_CTX_load_verify_buffer(client_context, tunnel_ca.bytes, tunnel_ca.count,
+                                                          WOLFSSL_FILETYPE_ASN1) != WOLFSSL_SUCCESS) {
+        fprintf(stderr, "no certificates\n");
+        exit(2);
+    }
+}
+
 /* The tests are known only when the folder has been read: no TEST_MAIN here. */
 int main(int count, char **arguments)
 {
@@ -2535,8 +3083,12 @@ int main(int count, char **arguments)
         tests[i].initial_state = names[i];
     }
     make_memory();
+    make_client_context();
     failed = cmocka_run_group_tests_name("transcripts", tests, 0, 0);
     for (size_t i = 0; i < name_count; i++)
         free(names[i]);
+    printf("%zu through TLS, %zu through STARTTLS\n", tunnelled[IMAPCONNECT_TLS], tunnelled[IMAPCONNECT_STARTTLS]);
+    wolfSSL_CTX_free(client_context);
+    tunnel_finish();
     return test_report(name_count, failed);
 }
