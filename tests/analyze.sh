@@ -310,7 +310,7 @@ run_valgrind() {
         planted "valgrind, $bug" 97 $memcheck "$work/planted" $bug
     done
     quick_transcripts >"$work/quick.c"
-    for name in bytes codes sasl names lexer rows responses commands engine sockets session connect transcripts; do
+    for name in bytes codes sasl names lexer rows responses commands engine sockets session connect bare faults transcripts; do
         [ -f "tests/test_$name.c" ] || continue
         if compile gcc "$work/program" "$(source_of $name)" -lcmocka -lwolfssl; then
             # shellcheck disable=SC2086
@@ -333,7 +333,7 @@ run_msan() {
     export MSAN_OPTIONS
     planted "msan, uninitialised" 97 "$work/planted" uninitialised
     quick_transcripts >"$work/quick.c"
-    for name in bytes codes names lexer rows responses commands engine sockets session transcripts; do
+    for name in bytes codes names lexer rows responses commands engine sockets session bare transcripts; do
         [ -f "tests/test_$name.c" ] || continue
         if compile clang "$work/program" "$(source_of $name)" $sanitize -DIMAPCONNECT_NO_TLS -w -lcmocka; then
             watch "msan: test_$name" 97 "$work/program"

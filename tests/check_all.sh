@@ -29,8 +29,10 @@ hygiene | 1800 | sh tests/hygiene.sh deep
 readers | 1800 | sh tests/analyze.sh read
 coverage | 3600 | sh tests/coverage.sh live
 watchers | 3600 | sh tests/analyze.sh watch
-optimised | 3600 | env TEST_CC=clang TEST_LEVEL=-O2 sh tests/run.sh programs
-? variants | 3600 | sh tests/variants.sh
+gcc-O3 | 3600 | env TEST_CC=gcc TEST_LEVEL=-O3 TEST_SANITIZE= sh tests/run.sh programs
+clang-O2 | 3600 | env TEST_CC=clang TEST_LEVEL=-O2 TEST_SANITIZE= sh tests/run.sh programs
+variants | 3600 | sh tests/variants.sh
+deep | 7200 | env DEEP=1 sh tests/run.sh test_transcripts.c test_torture.c
 fuzz | 3600 | sh tests/fuzz.sh 180
 mutation | 7200 | sh tests/mutate.sh sasl,lexer,responses,commands,engine,wolfssl 20
 END

@@ -11,7 +11,8 @@
 #   run.sh [NAME ...]      only these, `run.sh test_lexer.c live.sh` for example
 #   run.sh programs        only the programs
 #
-# TEST_CC compiles the programs in place of gcc, and TEST_LEVEL is how far it optimises.
+# TEST_CC compiles the programs in place of gcc, TEST_LEVEL is how far it optimises, and TEST_SANITIZE is what it is told
+# of sanitizers.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -32,10 +33,11 @@ run_program() {
     # To optimise a program takes longer than it saves, but for the one that runs for long.
     level=${TEST_LEVEL:--O0}
     [ "$1" != test_transcripts.c ] || level=${TEST_LEVEL:--O1}
-    # $warnings is several words.
+    # Both are several words.
     # shellcheck disable=SC2086
-    ${TEST_CC:-gcc} -std=c99 -D_POSIX_C_SOURCE=200809L $level -g $warnings -fsanitize=address,undefined \
-        -fno-sanitize-recover=all "tests/$1" -o "$work/$1.bin" -lcmocka -lwolfssl || return 1
+    ${TEST_CC:-gcc} -std=c99 -D_POSIX_C_SOURCE=200809L $level -g $warnings \
+        ${TEST_SANITIZE--fsanitize=address,undefined -fno-sanitize-recover=all} "tests/$1" -o "$work/$1.bin" \
+        -lcmocka -lwolfssl || return 1
     # Without handle_segv=2 cmocka catches the signal first, and the report of the sanitizer is lost.
     ASAN_OPTIONS=handle_segv=2:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
         timeout -k 5 $program_limit "$work/$1.bin"
