@@ -6,7 +6,7 @@
 # to the rows of commands; from the engine and from the rooms below it to the latter alone; from the session's look at
 # the time to the clock; from all others to the caller's own functions. wolfSSL calls back into the room >>wolfssl, and
 # that the transport. imc_hash_wipe_below() is not counted: its frame lies where those of wolfSSL's hashes lay.
-# The handshake, where certificates are verified, and SCRAM take place in a connect alone, and in the steps of one.
+# The handshake, where certificates are verified, and the login take place in a connect alone, and in the steps of one.
 BEGIN {
     FS = "\""
     command = "^imc_(select|close|enable|list|status|namespace|messages|recv|store|move|search|idle)_" \
@@ -16,18 +16,24 @@ function bytes(label, part, n) { n = split(label, part, /\\n/); return part[n] ~
 function plain(name) { sub(/.*:/, "", name); return name }
 /^node/ { if (bytes($4) >= 0) own[plain($2)] = bytes($4) }
 /^edge/ { calls[plain($2)] = calls[plain($2)] " " plain($4) }
+# What only a login calls.
+function of_login(name) {
+    return name ~ /^imc_(session_prove|scram_.*|engine_(answer_(cram|nothing|token|scram)|greeted|preauth|log_in))$/
+}
 function targets(caller, callee, name, list) {
-    if (callee == "imc_hash_wipe_below" || (!login && callee ~ /^imc_(session_prove|scram_|engine_answer_)/)) return ""
+    if (callee == "imc_hash_wipe_below" || (!login && of_login(callee))) return ""
     if (callee in own) return callee
     if (callee ~ /^wolfSSL_(connect|read|write|shutdown)$/)
         return "imc_tls_receive imc_tls_send" (login ? " imc_tls_verify" : "")
     if (callee != "__indirect_call") return ""
     if (caller == "imc_session_now") return "imc_sockets_clock"
-    for (name in own)
+    for (name in own) {
+        if (!login && of_login(name)) continue
         if ((name ~ /^imc_sockets_/ && caller ~ /^(imc_session_|imc_tls_|imapconnect)/) ||
             (name ~ /^imc_engine_/ && caller ~ /^(imc_session_|imc_engine_take|imc_engine_dispatch|imapconnect)/) ||
             (name ~ command && caller ~ /^(imc_session_|imc_engine_|imc_rows_|imc_responses_|imapconnect)/))
             list = list " " name
+    }
     return list
 }
 function deepest(name, callee, target, n, m, i, j, most, one, best) {
