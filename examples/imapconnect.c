@@ -1735,6 +1735,8 @@ static const char *ask_password(program *p)
     return p->secret;
 }
 
+static const char too_long[] = "its first line is too long";
+
 /* The first line of what `file` gives, into the place that is wiped. Returns what is wrong, or 0. */
 static const char *read_secret(program *p, int file)
 {
@@ -1749,7 +1751,7 @@ static const char *read_secret(program *p, int file)
         return strerror(errno);
     end = memchr(p->secret, '\n', used);
     if (end == 0 && used == sizeof p->secret)
-        return "its first line is too long";
+        return too_long;
     if (end == 0)
         end = p->secret + used;
     if (end > p->secret && end[-1] == '\r')
@@ -1799,7 +1801,7 @@ static const char *run_password_command(program *p)
     close(ends[0]);
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
-    if (status != 0 && !(wrong != 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE)) { /* that was too much */
+    if (status != 0 && wrong != too_long) { /* which may be why it failed */
         snprintf(p->why, sizeof p->why, "it failed, with %s %d", WIFSIGNALED(status) ? "signal" : "status",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
         wrong = p->why;
