@@ -996,7 +996,7 @@ static int open_session(program *p, imapconnect_session *imap, const char *serve
     int result;
     p->quiet = p->secure == IMAPCONNECT_STARTTLS; /* until TLS is up nobody vouches for what comes */
     limit_look_up(imap, p->seconds);
-    result = imapconnect(imap, server, p->user, p->password, on_log, 0, p->secure, p->verify);
+    result = imapconnect(imap, server, p->user, p->password, p->verbose ? on_log : 0, 0, p->secure, p->verify);
     alarm(0);
     wipe(p->secret, sizeof p->secret);
     if (result < 0)

@@ -1080,28 +1080,52 @@ pinned --cert "$CERTS/good.pem"
 expect 1 1427
 end
 
+# tls_server CAPABILITIES WORD...: one connection on $port, in TLS, which is greeted and told no more; the words are for
+# openssl s_server.
+tls_server() {
+    greeting="* OK [CAPABILITY IMAP4rev1 $1] hello\\r\\n"
+    shift
+    tries=0 server_pid=''
+    until [ -n "$server_pid" ] && kill -0 "$server_pid" 2>/dev/null; do
+        tries=$((tries + 1)) port=$(($$ % 10000 + 21000 + tries * 37))
+        [ $tries -lt 20 ] || return 1
+        {
+            sleep 0.4
+            # shellcheck disable=SC2059
+            printf "$greeting"
+            sleep 0.6
+        } | openssl s_server -accept "127.0.0.1:$port" -cert "$CERTS/good-lo2.pem" -key "$CERTS/good-lo2.key" -quiet \
+            -naccept 1 "$@" >"$work/s_server" 2>&1 &
+        server_pid=$!
+        sleep 0.2
+    done
+}
+
 # A server that asks for a certificate, and lets nobody in without one.
 check '--cert, --key'
 cat "$CERTS/good.pem" "$CERTS/good.key" >"$work/both.pem"
 for words in "--cert $CERTS/good.pem --key $CERTS/good.key" "--cert $work/both.pem" ''; do
-    tries=0 port=''
-    while [ -z "$port" ] && [ $tries -lt 20 ]; do
-        tries=$((tries + 1)) try=$(($$ % 10000 + 21000 + tries * 37))
-        {
-            sleep 0.5
-            printf '* PREAUTH [CAPABILITY IMAP4rev1] you are good\r\n'
-            sleep 3
-        } | openssl s_server -accept "127.0.0.1:$try" -cert "$CERTS/good-lo2.pem" -key "$CERTS/good-lo2.key" -quiet \
-            -Verify 2 -verify_return_error -CAfile "$CAFILE" -naccept 1 >"$work/s_server" 2>&1 &
-        server_pid=$!
-        sleep 0.3
-        ! kill -0 $server_pid 2>/dev/null || port=$try
-    done
+    tls_server 'AUTH=EXTERNAL LOGINDISABLED' -Verify 2 -verify_return_error -CAfile "$CAFILE"
     # shellcheck disable=SC2086
-    run "$client" -t 2 -v -u joe -p x -C "$CAFILE" $words "127.0.0.1:$port" NOOP
+    run "$client" -v -C "$CAFILE" $words --check -s tls "127.0.0.1:$port"
     server_ends
-    if [ -n "$words" ]; then in_log '^S: \* PREAUTH.* you are good$'; else not_in_log 'you are good'; fi
+    if [ -n "$words" ]; then
+        expect 0
+        in_out '^  offers     EXTERNAL LOGINDISABLED$'
+        in_out '^safe: -s tls --auth external with --cert$'
+    else
+        expect 1
+        not_in_log '^S:'
+    fi
 done
+end
+
+check '--auth external: no password, and whom the certificate names'
+server '* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=EXTERNAL] hello\r\n' '<' "$in_" '<' "$bye" "$out"
+run "$client" -s 0 --auth external,in-clear "127.0.0.1:$port"
+server_ends
+expect 0
+in_sent ' AUTHENTICATE EXTERNAL ='
 end
 
 check '--id'
@@ -1275,6 +1299,25 @@ lines 'port TLS, TLS: SUITE
 no safe way in was found'
 end
 use dovecot
+
+# What is inside TLS, and what is said to it, with its exit status.
+while IFS='|' read -r capabilities expected text; do
+    check "--check, inside TLS: $capabilities"
+    # shellcheck disable=SC2046
+    tls_server "${capabilities%% -*}" $(echo "$capabilities" | grep -o -e ' -tls1_2$')
+    run "$client" --check -s tls -C "$CAFILE" "127.0.0.1:$port"
+    server_ends
+    expect "$expected"
+    in_out "$text"
+    end
+done <<'END'
+AUTH=OAUTHBEARER AUTH=XOAUTH2 LOGINDISABLED|0|^safe: -s tls --auth oauthbearer,xoauth2 with a token$
+AUTH=CRAM-MD5 LOGINDISABLED|0|^  weak       CRAM-MD5 only
+AUTH=CRAM-MD5 LOGINDISABLED|0|^  weak       LOGINDISABLED inside TLS
+AUTH=GSSAPI LOGINDISABLED|1|^  weak       no way in that this library knows$
+AUTH=SCRAM-SHA-1 AUTH=SCRAM-SHA-256 AUTH=PLAIN|0|^safe: -s tls --auth strongest (SCRAM-SHA-256)$
+SASL-IR -tls1_2|0|^  weak       TLS 1.2, not 1.3$
+END
 
 # scripted MODE STEP...: --check of a scripted server.
 scripted() {
