@@ -3,14 +3,15 @@
        imapconnect -u joe imap.example.org list
        imapconnect -u joe imap.example.org message 7 >7.eml
        imapconnect -u joe imap.example.org "SELECT INBOX" "FETCH 1 BODY[]"
+       imapconnect --check imap.example.org
 
    It connects, carries out a sub-command, or sends each COMMAND as it stands, and logs out. A sub-command prints for
    people and for scripts: a line for each row, tabs between its columns. Where COMMANDs are sent, what the server
-   answers goes to standard output.
+   answers goes to standard output. With --check it does not log in, and says what the server offers.
 
    The sub-commands are the table `commands`, with the functions that carry them out before it: there the calls of
-   imapconnect.h can be seen at work. All that is IMAP ends with run(). What is behind it reads the command line and
-   asks for the password.
+   imapconnect.h can be seen at work. All that is IMAP ends with check(). What is behind it reads the command line and
+   gets the password.
 
    cc -std=c99 -D_POSIX_C_SOURCE=200809L -O2 imapconnect.c -o imapconnect -lwolfssl */
 
@@ -23,6 +24,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -37,39 +39,85 @@
 #define LONG_MESSAGE 262144  /* bytes: from here on it is shown how much has come */
 #define HELP_COLUMN  25      /* width of a sub-command and its words in the help */
 #define FLAGS        5       /* how many can be set */
+#define MAX_PINS     8
+#define CHECK_TIME   10 /* seconds for each step of --check: many servers leave one of the ports unanswered */
 
 static const char usage_line[] = "usage: imapconnect [options] SERVER[:PORT] [SUB-COMMAND ... | COMMAND ...]\n";
 
 static const char usage_options[] =
+    "      --check            no login: what SERVER offers, which way in is taken, what is weak; 0: a safe one is "
+    "there\n"
     "  -u, --user NAME        user name; else $IMAPCONNECT_USER\n"
     "  -p, --password TEXT    password (seen by ps); else $IMAPCONNECT_PASSWORD, else you are asked\n"
+    "      --password-command COMMAND\n"
+    "                         run by sh; the first line that it prints is the password, or the token\n"
+    "  -a, --auth NAMES       ways to log in: auto (the default; CRAM-MD5, then LOGIN), strongest, or by name, with\n"
+    "                         commas: scram-sha-256,plain; in-clear among them allows those for TLS without it\n"
+    "      --token FILE       its first line is the token for --auth oauthbearer,xoauth2; else $IMAPCONNECT_TOKEN\n"
+    "      --cert FILE        a certificate of yours (PEM), for a server that asks for one, and --auth external\n"
+    "      --key FILE         its key; without it in the same file\n"
+    "      --pin PIN          SHA-256 of the server's public key, hex or base64; several times: one of them fits\n"
+    "      --id               tells the server the name of this program after the login (NetEase wants that)\n"
     "  -s, --secure MODE      0|none, 1|tls (the default), 2|starttls\n"
     "  -k, --no-verify        do not verify the server's certificate\n"
     "  -C, --cacerts PATH     folder or file of trusted CA certificates (PEM)\n"
     "  -m, --mailbox NAME     the sub-command's mailbox, in UTF-8; the default is INBOX\n"
-    "  -t, --timeout SECONDS  limit for each step; the default is 60\n"
+    "  -t, --timeout SECONDS  limit for each step; the default is 60, and 10 with --check\n"
     "  -v, --verbose          protocol log on standard error (C: and S: lines), secrets masked\n"
     "  -h, --help             this text\n"
     "      --version          the version\n"
     "Options stand before SERVER, and -- ends them. Exit status: 0 all was answered OK, 1 not so, 2 bad "
     "usage.\n";
 
+/* What a capability list says: the bits of config.auth, and these. LOGIN is there unless LOGINDISABLED is. */
+#define OFFERS_STARTTLS      0x10000
+#define OFFERS_LOGINDISABLED 0x20000
+#define OFFERS_PREAUTH       0x40000 /* no login at all */
+
+typedef struct offer {
+    int listed; /* 0: there was no list */
+    int bits;
+    char others[160]; /* mechanisms that are not for us */
+} offer;
+
+typedef struct checked { /* by one connection */
+    int secure;
+    int inside;      /* 1: TLS is up */
+    int preauth;     /* 1: everyone is logged in already */
+    int complete;    /* 1: all has been seen, and nothing more is sent */
+    int certificate; /* why TLS came only without verification; or 0 */
+    offer offers[2]; /* in clear, and inside TLS */
+    char tls[80];    /* version and cipher suite */
+    char line[8192];
+    size_t length;
+} checked;
+
 typedef struct program {
     const char *user;
     const char *password;
+    const char *password_command;
+    const char *token_file;
     const char *cacerts;
     const char *mailbox; /* 0: none was named */
-    int secure;
+    int secure;          /* -1: not named */
     int verify;
+    int no_verify;
     int verbose;
-    unsigned seconds;
-    char secret[1024]; /* a password from argv or the terminal; more than the library takes */
-    int quiet;         /* 1: responses are not for standard output now */
-    int line_open;     /* 1: the last line on standard output has not ended */
-    int log_open;      /* 1: the last line of the log has not ended */
-    int write_errno;   /* why standard output failed */
-    int failure;       /* the first error, or 0 */
-    char said[800];    /* what there is to say about it, before the last line */
+    int checks;       /* 1: --check */
+    int identifies;   /* 1: --id */
+    int auth;         /* -1: not named */
+    unsigned seconds; /* 0: not named */
+    imapconnect_tls_options tls;
+    uint8_t pins[MAX_PINS * IMAPCONNECT_PIN_SIZE];
+    char secret[IMAPCONNECT_MAX_TOKEN + 2]; /* not from the environment; more than the library takes */
+    char why[400];                          /* what is wrong with the value of an option */
+    int quiet;                              /* 1: responses are not for standard output now */
+    int line_open;                          /* 1: the last line on standard output has not ended */
+    int log_open;                           /* 1: the last line of the log has not ended */
+    int write_errno;                        /* why standard output failed */
+    int failure;                            /* the first error, or 0 */
+    char said[800];                         /* what there is to say about it, before the last line */
+    const char *advice;                     /* what could be done about it, or 0 */
 
     /* The sub-command, 0 when there is none, and what its words came to. */
     const struct command *command;
@@ -93,6 +141,8 @@ typedef struct program {
     int shows_progress;              /* 1: how much has come is shown */
     int percent;                     /* as it is shown now; -1: nothing is */
     const char *complaint;           /* why a callback of ours ended the session */
+    checked check;
+    int safe; /* 1: it has found a safe way in */
 } program;
 
 #define MANY 0xffff
@@ -126,6 +176,105 @@ static int flush_output(program *p)
     if (p->write_errno == 0)
         p->write_errno = errno;
     return IMAPCONNECT_E_CANCELLED;
+}
+
+/* ---- what a server offers ---- */
+
+typedef struct mechanism {
+    const char *name;
+    int bit; /* of config.auth */
+} mechanism;
+
+/* In the order in which the library tries them. */
+static const mechanism mechanisms[] = {
+    {"EXTERNAL", IMAPCONNECT_AUTH_EXTERNAL},
+    {"OAUTHBEARER", IMAPCONNECT_AUTH_OAUTHBEARER},
+    {"XOAUTH2", IMAPCONNECT_AUTH_XOAUTH2},
+    {"SCRAM-SHA-256-PLUS", IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS},
+    {"SCRAM-SHA-256", IMAPCONNECT_AUTH_SCRAM_SHA_256},
+    {"SCRAM-SHA-1", IMAPCONNECT_AUTH_SCRAM_SHA_1},
+    {"CRAM-MD5", IMAPCONNECT_AUTH_CRAM_MD5},
+    {"PLAIN", IMAPCONNECT_AUTH_PLAIN},
+    {"LOGIN", IMAPCONNECT_AUTH_LOGIN},
+};
+#define MECHANISMS (sizeof mechanisms / sizeof mechanisms[0])
+#define TOKENS     (IMAPCONNECT_AUTH_OAUTHBEARER | IMAPCONNECT_AUTH_XOAUTH2)
+#define PASSWORDS  (IMAPCONNECT_AUTH_PLAIN | IMAPCONNECT_AUTH_LOGIN)
+#define SHOWN      (IMAPCONNECT_AUTH_EXTERNAL | TOKENS | PASSWORDS) /* to who reads the line */
+#define SCRAM      (IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS | IMAPCONNECT_AUTH_SCRAM_SHA_256 | IMAPCONNECT_AUTH_SCRAM_SHA_1)
+
+/* The bit of the mechanism with this name, in any letter case; 0 for a name that is none. */
+static int find_mechanism(const char *name, size_t length)
+{
+    for (size_t i = 0; i < MECHANISMS; i++)
+        if (strlen(mechanisms[i].name) == length && strncasecmp(mechanisms[i].name, name, length) == 0)
+            return mechanisms[i].bit;
+    return 0;
+}
+
+/* AUTH=LOGIN is not the LOGIN command, which has no atom, but another form of it, which is not used here. */
+static void read_mechanism(offer *o, const char *name)
+{
+    int bit = find_mechanism(name, strlen(name));
+    size_t used = strlen(o->others);
+    if (bit == 0 && used + strlen(name) + 2 <= sizeof o->others)
+        snprintf(o->others + used, sizeof o->others - used, "%s%s", used > 0 ? " " : "", name);
+    if (bit != IMAPCONNECT_AUTH_LOGIN)
+        o->bits |= bit;
+}
+
+static void read_capabilities(offer *o, char *list)
+{
+    memset(o, 0, sizeof *o);
+    o->listed = 1;
+    o->bits = IMAPCONNECT_AUTH_LOGIN;
+    list[strcspn(list, "]")] = 0;
+    for (const char *atom = strtok(list, " "); atom != 0; atom = strtok(0, " ")) {
+        if (strncasecmp(atom, "AUTH=", 5) == 0)
+            read_mechanism(o, atom + 5);
+        if (strcasecmp(atom, "STARTTLS") == 0)
+            o->bits |= OFFERS_STARTTLS;
+        if (strcasecmp(atom, "LOGINDISABLED") == 0)
+            o->bits = (o->bits & ~IMAPCONNECT_AUTH_LOGIN) | OFFERS_LOGINDISABLED;
+    }
+}
+
+/* Where the list begins in this line of the server's; 0: it has none. The lists that count before a login stand in the
+   greeting and in the answer to CAPABILITY, RFC 3501 sections 7.1 and 7.2.1. */
+static char *capabilities_in(char *line)
+{
+    static const char *const before[] = {"* CAPABILITY ", "* OK [CAPABILITY ", "* PREAUTH [CAPABILITY "};
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
+        if (strncasecmp(line, before[i], strlen(before[i])) == 0)
+            return line + strlen(before[i]);
+    return 0;
+}
+
+/* The bytes of the server's, for --check. Once the last list has come that there is to see, 1 cancels the session: from
+   then on the library sends nothing more. */
+static int on_checked(checked *c, int event, const char *bytes, size_t count)
+{
+    char *list;
+    if (event == IMAPCONNECT_LINE) {
+        if (count > sizeof c->line - 1 - c->length)
+            count = sizeof c->line - 1 - c->length;
+        memcpy(c->line + c->length, bytes, count);
+        c->length += count;
+    }
+    if (event == IMAPCONNECT_RESTART)
+        c->inside = 1;
+    if (event != IMAPCONNECT_LINE_END)
+        return 0;
+    c->line[c->length] = 0;
+    c->length = 0;
+    c->preauth |= strncasecmp(c->line, "* PREAUTH", 9) == 0;
+    list = capabilities_in(c->line);
+    if (list != 0)
+        read_capabilities(&c->offers[c->inside], list);
+    if (list != 0 && c->preauth)
+        c->offers[c->inside].bits |= OFFERS_PREAUTH;
+    c->complete = c->offers[c->inside].listed && (c->inside || c->secure == IMAPCONNECT_INSECURE);
+    return c->complete;
 }
 
 /* ---- what is written out ---- */
@@ -175,6 +324,8 @@ static int on_literal(program *p, int event, size_t size)
 static int on_response(void *user, int event, const char *bytes, size_t count)
 {
     program *p = user;
+    if (p->checks)
+        return on_checked(&p->check, event, bytes, count);
     if (p->command != 0)
         return on_literal(p, event, count);
     if (event == IMAPCONNECT_RESTART)
@@ -193,9 +344,15 @@ static int on_response(void *user, int event, const char *bytes, size_t count)
     return 1; /* cancels the session: IMAPCONNECT_E_CANCELLED */
 }
 
+/* The library's remark is what TLS came to. It may come in pieces. */
 static int on_log(void *user, int direction, const char *bytes, size_t count)
 {
     program *p = user;
+    size_t used = strlen(p->check.tls);
+    if (direction & IMAPCONNECT_LOG_NOTE)
+        snprintf(p->check.tls + used, sizeof p->check.tls - used, "%.*s", (int)count, bytes);
+    if (!p->verbose)
+        return 0;
     if (!p->log_open)
         fputs(direction & IMAPCONNECT_LOG_SENT       ? "C: "
               : direction & IMAPCONNECT_LOG_RECEIVED ? "S: "
@@ -220,6 +377,12 @@ static void escape(char *out, size_t size, const char *text)
     out[used] = 0;
 }
 
+/* NO, BAD or BYE was the last answer. */
+static int is_refusal(const imapconnect_session *imap)
+{
+    return imapconnect_answer(imap)[0] == 'N' || imapconnect_answer(imap)[0] == 'B';
+}
+
 /* Keeps the first failure, and what there is to say about it while the session still knows. */
 static void remember(program *p, const imapconnect_session *imap, int code)
 {
@@ -233,12 +396,59 @@ static void remember(program *p, const imapconnect_session *imap, int code)
         snprintf(words, sizeof words, "cannot write standard output: %s", strerror(p->write_errno));
     else if (p->complaint != 0)
         snprintf(words, sizeof words, "%s", p->complaint);
-    else if (answer[0] == 'N' || answer[0] == 'B') /* NO, BAD, BYE */
+    else if (is_refusal(imap))
         snprintf(words, sizeof words, "%s: %s%s%s%s %s",
                  vouched_for ? "the server said" : "the server, or someone on the way, said", answer,
                  response_code[0] ? " [" : "", response_code, response_code[0] ? "]" : "",
                  imapconnect_server_text(imap));
     escape(p->said, sizeof p->said, words);
+}
+
+static const char wrong_password[] = "look at user name and password. Many providers want an app password, which is "
+                                     "made in the account's settings, or "
+                                     "a token: --auth oauthbearer,xoauth2";
+
+/* What could be done when no session came about: for the server's reason, or for the code. The first row counts. */
+static const char *advise(int code, int reason)
+{
+    static const struct advice {
+        int reason, code;
+        const char *text;
+    } table[] = {
+        {IMAPCONNECT_REASON_UNAVAILABLE, 0,
+         "a part of the server is down, the password may be right: try again later"},
+        {IMAPCONNECT_REASON_LIMIT, 0,
+         "too many connections, or tries: close other mail programs, and try again later"},
+        {IMAPCONNECT_REASON_EXPIRED, 0, "the password was right once, and has expired: renew it with the provider"},
+        {IMAPCONNECT_REASON_PRIVACYREQUIRED, 0, "the server takes no password without TLS: -s tls, or -s starttls"},
+        {IMAPCONNECT_REASON_CONTACTADMIN, 0, "nothing that you could mend: ask whoever runs the server"},
+        {0, IMAPCONNECT_E_TOKEN,
+         "get a new token for this account, with the scope for IMAP: they live for an hour or so"},
+        {IMAPCONNECT_REASON_AUTHORIZATIONFAILED, 0, "the secret is right, but not for this user name: look at -u"},
+        {IMAPCONNECT_REASON_ALERT, 0,
+         "the server's words are meant for you. Many providers want an app password, which is made in the account's "
+         "settings, or have IMAP switched on there"},
+        {IMAPCONNECT_REASON_AUTHENTICATIONFAILED, 0, wrong_password},
+        {0, IMAPCONNECT_E_LOGIN_REJECTED, wrong_password},
+        {0, IMAPCONNECT_E_NO_LOGIN, "try --auth strongest; --check says which ways in there are"},
+        {0, IMAPCONNECT_E_NO_MECHANISM, "--check says which ways in there are; some are there inside TLS alone"},
+        {0, IMAPCONNECT_E_CLEARTEXT, "use -s tls or -s starttls; in-clear behind --auth lets everyone read it"},
+        {0, IMAPCONNECT_E_SCRAM,
+         "look at the password. If it is right, this is not your server: do not try a weaker mechanism"},
+        {0, IMAPCONNECT_E_NO_STARTTLS, "try -s tls. If there was STARTTLS before, somebody is in the way"},
+        {0, IMAPCONNECT_E_NO_CA,
+         "name the CA with -C; on Debian /etc/ssl/certs/ca-certificates.crt has all public ones"},
+        {0, IMAPCONNECT_E_UNTRUSTED, "if the server is yours, name its CA with -C; otherwise do not go on"},
+        {0, IMAPCONNECT_E_NAME, "use the name that the provider gives for IMAP; otherwise do not go on"},
+        {0, IMAPCONNECT_E_EXPIRED, "look at the date of this machine; otherwise ask whoever runs the server"},
+        {0, IMAPCONNECT_E_NOT_YET_VALID, "look at the date of this machine; otherwise ask whoever runs the server"},
+        {0, IMAPCONNECT_E_PIN, "ask whoever runs the server whether it has a new key, before you pin another"},
+        {0, IMAPCONNECT_E_OWN_CERTIFICATE, "--cert and --key take PEM that is not encrypted, and belong together"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (table[i].reason != 0 ? table[i].reason == reason : table[i].code == code)
+            return table[i].text;
+    return 0;
 }
 
 static void last_line(char *line, size_t size, int code)
@@ -256,6 +466,8 @@ static int report(const program *p)
         fputc('\n', stderr);
     if (p->said[0] != 0)
         fprintf(stderr, "imapconnect: %s\n", p->said);
+    if (p->advice != 0)
+        fprintf(stderr, "imapconnect: %s\n", p->advice);
     last_line(line, sizeof line, p->failure);
     fputs(line, stderr);
     return EXIT_FAILED;
@@ -773,6 +985,9 @@ static int configure(program *p, imapconnect_session *imap)
     config.keep_going = keep_going;
     config.ca_path = p->cacerts;
     config.timeout = p->seconds * 1000;
+    config.auth = p->auth;
+    config.refuse_cleartext = p->checks;
+    config.tls = &p->tls;
     return imapconnect_init(imap, &config);
 }
 
@@ -784,6 +999,8 @@ static int open_session(program *p, imapconnect_session *imap, const char *serve
     result = imapconnect(imap, server, p->user, p->password, p->verbose ? on_log : 0, 0, p->secure, p->verify);
     alarm(0);
     wipe(p->secret, sizeof p->secret);
+    if (result < 0)
+        p->advice = advise(result, is_refusal(imap) ? imapconnect_reason(imap) : IMAPCONNECT_REASON_NONE);
     return result < 0 ? result : 0;
 }
 
@@ -820,6 +1037,8 @@ static int can_log_out(const program *p, const imapconnect_session *imap, int co
 static void run(program *p, imapconnect_session *imap, const char *server, char **words)
 {
     int code = settle(p, imap, open_session(p, imap, server));
+    if (code == 0 && p->identifies)
+        code = settle(p, imap, imapconnect_id(imap, "imapconnect", IMAPCONNECT_VERSION, 0));
     if (code == 0 && p->command != 0)
         code = settle(p, imap, run_command(p, imap));
     for (; code == 0 && p->command == 0 && *words != 0; words++)
@@ -831,6 +1050,277 @@ static void run(program *p, imapconnect_session *imap, const char *server, char 
     imapconnect_close(imap);
 }
 
+/* ---- --check ----
+
+   One connection to each port, without a login: user name and password are empty, and on_checked() ends it as soon as
+   the server has told how it wants people to log in. */
+
+/* By the name of the cipher suite, as wolfSSL or IANA has it. */
+static int is_tls_1_3(const char *suite)
+{
+    return strncmp(suite, "TLS13-", 6) == 0 || strncmp(suite, "TLS_AES_", 8) == 0 ||
+           strncmp(suite, "TLS_CHACHA20_", 13) == 0;
+}
+
+#ifdef HAVE_KEYING_MATERIAL
+#define CAN_BIND 1 /* wolfSSL gives what SCRAM is bound to, RFC 9266 */
+#else
+#define CAN_BIND 0
+#endif
+
+/* Of these mechanisms, those that the library uses there. */
+static int usable(int bits, int inside, const char *suite)
+{
+    if (!inside)
+        bits &= ~SHOWN;
+    if (!CAN_BIND || !is_tls_1_3(suite))
+        bits &= ~IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS;
+    return bits & IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS ? bits & ~IMAPCONNECT_AUTH_SCRAM_SHA_256 : bits;
+}
+
+static const char *first_mechanism(int bits)
+{
+    size_t i = 0;
+    while (i < MECHANISMS && (mechanisms[i].bit & bits) == 0)
+        i++;
+    return i < MECHANISMS ? mechanisms[i].name : "-";
+}
+
+/* At most `most` of them: the library tries three. */
+static void print_mechanisms(const char *title, int bits, unsigned most)
+{
+    keyword words[MECHANISMS + 2] = {{0, 0}};
+    for (size_t i = 0; i < MECHANISMS; i++) {
+        words[i].name = mechanisms[i].name;
+        words[i].counts = (bits & mechanisms[i].bit) != 0 && most > 0;
+        most -= words[i].counts ? 1 : 0;
+    }
+    words[MECHANISMS].name = "STARTTLS";
+    words[MECHANISMS].counts = (bits & OFFERS_STARTTLS) != 0;
+    words[MECHANISMS + 1].name = "LOGINDISABLED";
+    words[MECHANISMS + 1].counts = (bits & OFFERS_LOGINDISABLED) != 0;
+    printf("  %-9s  ", title);
+    print_words(words, sizeof words / sizeof words[0]);
+}
+
+static void print_weak(const char *what)
+{
+    printf("  %-9s  %s\n", "weak", what);
+}
+
+/* What a list says against a server: one of `any` is offered (0: always true), and none of `none`. */
+static void judge(const offer *o, int inside)
+{
+    static const struct weakness {
+        int inside, any, none;
+        const char *what;
+    } table[] = {
+        {0, OFFERS_PREAUTH, 0, "PREAUTH: whoever connects is logged in"},
+        {1, OFFERS_PREAUTH, 0, "PREAUTH: whoever connects is logged in"},
+        {0, 0, OFFERS_STARTTLS, "no STARTTLS: whatever is done on this port, everyone on the way can read it"},
+        {0, PASSWORDS, 0, "PLAIN or LOGIN in clear: everyone on the way can read the password"},
+        {0, TOKENS, 0, "tokens in clear: everyone on the way can read them"},
+        {0, IMAPCONNECT_AUTH_CRAM_MD5, 0, "CRAM-MD5 in clear: who records it can guess the password"},
+        {1, 0, SHOWN | SCRAM | IMAPCONNECT_AUTH_CRAM_MD5, "no way in that this library knows"},
+        {1, PASSWORDS, TOKENS | SCRAM | IMAPCONNECT_AUTH_CRAM_MD5 | IMAPCONNECT_AUTH_EXTERNAL,
+         "only passwords: PLAIN and LOGIN show the password to the server, and so to who is taken for it"},
+        {1, IMAPCONNECT_AUTH_CRAM_MD5, SHOWN | SCRAM, "CRAM-MD5 only: the server must keep passwords readable"},
+        {1, OFFERS_LOGINDISABLED, 0, "LOGINDISABLED inside TLS, too"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (table[i].inside == inside && (table[i].any == 0 || (o->bits & table[i].any) != 0) &&
+            (o->bits & table[i].none) == 0)
+            print_weak(table[i].what);
+}
+
+static void print_offer(const checked *c, int inside)
+{
+    const offer *o = &c->offers[inside];
+    int documented = IMAPCONNECT_AUTH_CRAM_MD5 | IMAPCONNECT_AUTH_LOGIN;
+    print_mechanisms("offers", o->bits, MECHANISMS);
+    if (o->others[0] != 0) {
+        printf("  %-9s  ", "others");
+        print_text(o->others, 1);
+        putchar('\n');
+    }
+    print_mechanisms("auto", o->bits & documented, 3);
+    print_mechanisms("strongest", usable(o->bits & IMAPCONNECT_AUTH_STRONGEST, inside, c->tls), 3);
+    if (!inside && (o->bits & SHOWN) == 0)
+        printf("  %-9s  no password and no token in clear\n", "good");
+    judge(o, inside);
+}
+
+static void print_tls(const program *p, const char *port, const char *how)
+{
+    const checked *c = &p->check;
+    printf("port %s, %s: ", port, how);
+    print_text(c->tls, 1);
+    puts(c->certificate != 0     ? ""
+         : p->verify             ? ", the certificate is good"
+         : p->tls.pin_count != 0 ? ", the pin fits"
+                                 : ", the certificate was not looked at");
+    print_offer(c, 1);
+    if (c->certificate != 0)
+        printf("  %-9s  %s (%s)\n", "weak", imapconnect_strerror(c->certificate),
+               imapconnect_code_name(c->certificate));
+    if (!is_tls_1_3(c->tls))
+        print_weak("TLS 1.2, not 1.3");
+}
+
+/* The way in that a person should take there, if it is safe; 0 when there is none. */
+static int print_safe_way(const program *p)
+{
+    const checked *c = &p->check;
+    const char *mode = c->secure == IMAPCONNECT_TLS ? "tls" : "starttls";
+    int bits = c->offers[1].bits, best = usable(bits & IMAPCONNECT_AUTH_STRONGEST, 1, c->tls);
+    if (!c->offers[1].listed || c->certificate != 0 || (!p->verify && p->tls.pin_count == 0))
+        return 0;
+    if (best != 0)
+        printf("safe: -s %s --auth strongest (%s)\n", mode, first_mechanism(best));
+    else if (bits & TOKENS)
+        printf("safe: -s %s --auth oauthbearer,xoauth2 with a token\n", mode);
+    else if (bits & IMAPCONNECT_AUTH_EXTERNAL)
+        printf("safe: -s %s --auth external with --cert\n", mode);
+    return (bits & (SHOWN | SCRAM | IMAPCONNECT_AUTH_CRAM_MD5)) != 0;
+}
+
+/* Is it the certificate, so that without verification one can see more? */
+static int is_about_certificate(int code)
+{
+    static const int codes[] = {
+        IMAPCONNECT_E_UNTRUSTED, IMAPCONNECT_E_NAME, IMAPCONNECT_E_EXPIRED, IMAPCONNECT_E_NOT_YET_VALID,
+        IMAPCONNECT_E_NO_CA,     IMAPCONNECT_E_WEAK, IMAPCONNECT_E_PIN};
+    size_t i = 0;
+    while (i < sizeof codes / sizeof codes[0] && codes[i] != code)
+        i++;
+    return i < sizeof codes / sizeof codes[0];
+}
+
+/* Nothing that another port could do better. */
+static int is_hopeless(int code)
+{
+    return code == IMAPCONNECT_E_VALUE || code == IMAPCONNECT_E_TOO_LONG || code == IMAPCONNECT_E_CA_FILE ||
+           code == IMAPCONNECT_E_OWN_CERTIFICATE || code == IMAPCONNECT_E_MEMORY ||
+           (code <= IMAPCONNECT_E_HOST_NOT_FOUND && code >= IMAPCONNECT_E_NO_ADDRESS);
+}
+
+/* Connects, and never logs in. Returns 0 when the server has told what it offers. */
+static int look(program *p, imapconnect_session *imap, const char *server, int verify)
+{
+    checked *c = &p->check;
+    int code = configure(p, imap);
+    memset(c->offers, 0, sizeof c->offers);
+    c->inside = c->secure == IMAPCONNECT_TLS;
+    c->complete = c->preauth = 0;
+    c->length = 0;
+    c->tls[0] = 0;
+    if (code == 0) {
+        limit_look_up(imap, p->seconds + 2); /* the library's own limit first: there may be another port */
+        code = imapconnect(imap, server, "", "", on_log, 0, c->secure, verify);
+        alarm(0);
+    }
+    imapconnect_close(imap);
+    return code >= 0 || c->complete ? 0 : code;
+}
+
+/* Once more without verification, where the certificate is in the way. */
+static int look_again(program *p, imapconnect_session *imap, const char *server)
+{
+    int code = look(p, imap, server, p->verify);
+    size_t pins = p->tls.pin_count;
+    p->check.certificate = is_about_certificate(code) ? code : 0;
+    if (p->check.certificate == 0)
+        return code;
+    p->tls.pin_count = 0;
+    code = look(p, imap, server, IMAPCONNECT_NO_VERIFY);
+    p->tls.pin_count = pins;
+    return code;
+}
+
+static const char *const mode_names[] = {"in clear", "TLS", "STARTTLS"};
+
+static void print_port(const program *p, const char *port)
+{
+    const checked *c = &p->check;
+    if (c->offers[0].listed) {
+        printf("port %s, in clear:\n", port);
+        print_offer(c, 0);
+    }
+    if (c->offers[1].listed)
+        print_tls(p, port, mode_names[c->secure]);
+}
+
+static void print_failure(const char *port, int secure, int code)
+{
+    printf("port %s, %s: %s (%s)\n", port, mode_names[secure], imapconnect_strerror(code),
+           imapconnect_code_name(code));
+}
+
+/* Says what one port offers. `guesses`: why it does not is not said yet. Returns the error. */
+static int check_port(program *p, imapconnect_session *imap, const char *server, const char *port, int guesses)
+{
+    int code = look_again(p, imap, server);
+    if (is_hopeless(code)) {
+        p->failure = code;
+        return code;
+    }
+    print_port(p, port);
+    if (code != 0 && !guesses)
+        print_failure(port, p->check.secure, code);
+    p->safe |= print_safe_way(p);
+    return code;
+}
+
+/* The port in the server's text, 0 when none is named: "host:port", "[::1]:port"; "::1" has none. */
+static const char *port_in(const char *server)
+{
+    const char *last = strrchr(server, ':');
+    if (last == 0 || (server[0] == '[' ? last[-1] != ']' : strchr(server, ':') != last))
+        return 0;
+    return last + 1;
+}
+
+/* May it be a port without TLS? Then the handshake failed; but not over the certificate, and not for want of a server. */
+static int may_be_clear(int code)
+{
+    return code != 0 && !is_about_certificate(code) && !is_hopeless(code) && code != IMAPCONNECT_E_REFUSED &&
+           code != IMAPCONNECT_E_CONNECT_TIMEOUT && code != IMAPCONNECT_E_TIMED_OUT && code != IMAPCONNECT_E_NO_ROUTE;
+}
+
+/* A port that is named: TLS, and where that is none, the other; the two of RFC 3501 and RFC 8314 are known. */
+static void check_named_port(program *p, imapconnect_session *imap, const char *server, const char *port)
+{
+    uint32_t number = parse_number(port, UINT16_MAX);
+    int code = 0;
+    p->check.secure = IMAPCONNECT_TLS;
+    if (number != 143)
+        code = check_port(p, imap, server, port, number != 993);
+    if (number == 143 || (number != 993 && may_be_clear(code))) {
+        p->check.secure = IMAPCONNECT_STARTTLS;
+        check_port(p, imap, server, port, 0);
+    }
+    if (code != 0 && p->failure == 0 && !p->check.offers[0].listed && number != 993)
+        print_failure(port, IMAPCONNECT_TLS, code);
+}
+
+static void check(program *p, imapconnect_session *imap, const char *server)
+{
+    const char *port = port_in(server);
+    p->auth = IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS; /* one that shows nothing, should it ever come so far */
+    p->check.secure = p->secure >= 0 ? p->secure : IMAPCONNECT_TLS;
+    if (port != 0 && p->secure < 0) {
+        check_named_port(p, imap, server, port);
+    } else {
+        check_port(p, imap, server, port != 0 ? port : p->check.secure == IMAPCONNECT_TLS ? "993" : "143", 0);
+        p->check.secure = IMAPCONNECT_STARTTLS;
+        if (p->secure < 0 && p->failure == 0)
+            check_port(p, imap, server, "143", 0);
+    }
+    if (p->failure == 0 && !p->safe)
+        puts("no safe way in was found");
+    settle(p, imap, 0);
+}
+
 /* ---- the command line ---- */
 
 typedef struct option {
@@ -839,10 +1329,15 @@ typedef struct option {
     const char *name;
 } option;
 
+enum without_letter { VERSION = 256, CHECK, PASSWORD_COMMAND, TOKEN, CERT, KEY, PIN, ID };
+
 static const option options[] = {
-    {'u', 1, "user"},    {'p', 1, "password"}, {'s', 1, "secure"},  {'k', 0, "no-verify"},
-    {'C', 1, "cacerts"}, {'m', 1, "mailbox"},  {'t', 1, "timeout"}, {'v', 0, "verbose"},
-    {'h', 0, "help"},    {256, 0, "version"}, /* it has no letter */
+    {'u', 1, "user"},    {'p', 1, "password"}, {PASSWORD_COMMAND, 1, "password-command"},
+    {'a', 1, "auth"},    {TOKEN, 1, "token"},  {CERT, 1, "cert"},
+    {KEY, 1, "key"},     {PIN, 1, "pin"},      {ID, 0, "id"},
+    {CHECK, 0, "check"}, {'s', 1, "secure"},   {'k', 0, "no-verify"},
+    {'C', 1, "cacerts"}, {'m', 1, "mailbox"},  {'t', 1, "timeout"},
+    {'v', 0, "verbose"}, {'h', 0, "help"},     {VERSION, 0, "version"},
 };
 
 /* The option with this letter, or with this name of `length` bytes; 0 when there is none. */
@@ -862,6 +1357,110 @@ static int parse_mode(const char *text)
         if (strcmp(text, modes[i]) == 0)
             return i % 3;
     return -1;
+}
+
+/* Names that stand for several mechanisms, or for none. */
+static const mechanism auth_words[] = {{"auto", IMAPCONNECT_AUTH_AUTO},
+                                       {"strongest", IMAPCONNECT_AUTH_STRONGEST},
+                                       {"in-clear", IMAPCONNECT_AUTH_IN_CLEAR}};
+#define AUTH_WORDS (sizeof auth_words / sizeof auth_words[0])
+
+static int unknown_mechanism(program *p, const char *name, size_t length)
+{
+    char shown[80];
+    size_t used;
+    snprintf(p->why, sizeof p->why, "%.*s", (int)(length < 40 ? length : 40), name);
+    escape(shown, sizeof shown, p->why);
+    used = (size_t)snprintf(p->why, sizeof p->why, "\"%s\" is none of", shown);
+    for (size_t i = 0; i < AUTH_WORDS; i++)
+        used += (size_t)snprintf(p->why + used, sizeof p->why - used, " %s", auth_words[i].name);
+    for (size_t i = 0; i < MECHANISMS; i++)
+        used += (size_t)snprintf(p->why + used, sizeof p->why - used, " %s", mechanisms[i].name);
+    return 0;
+}
+
+/* Names with commas between them. Returns 0 with a reason in `why`. */
+static int take_auth(program *p, const char *text)
+{
+    int sum = 0, names = 0, is_auto = 0;
+    for (size_t length; text != 0; text = text[length] != 0 ? text + length + 1 : 0) {
+        size_t i = 0;
+        int bit;
+        length = strcspn(text, ",");
+        bit = find_mechanism(text, length);
+        while (i < AUTH_WORDS &&
+               (strlen(auth_words[i].name) != length || strncasecmp(auth_words[i].name, text, length) != 0))
+            i++;
+        if (bit == 0 && i == AUTH_WORDS)
+            return unknown_mechanism(p, text, length);
+        sum |= i < AUTH_WORDS ? auth_words[i].bit : bit;
+        is_auto |= i == 0;
+        names++;
+    }
+    if (is_auto && names > 1)
+        snprintf(p->why, sizeof p->why, "auto stands alone");
+    if (sum == IMAPCONNECT_AUTH_IN_CLEAR)
+        snprintf(p->why, sizeof p->why, "in-clear alone is no way to log in");
+    p->auth = sum;
+    return p->why[0] == 0;
+}
+
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+    const char *at = c != 0 ? strchr(digits, c) : 0;
+    return at != 0 ? (int)((at - digits) % 16) : -1;
+}
+
+/* Returns 0 when a character is none of hex. */
+static int read_hex(uint8_t *bytes, const char *text)
+{
+    for (size_t i = 0; i < IMAPCONNECT_PIN_SIZE; i++) {
+        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return 0;
+        bytes[i] = (uint8_t)(high * 16 + low);
+    }
+    return 1;
+}
+
+/* The same of base64, RFC 4648 section 4: 43 characters of six bits, of which the last two are zero. */
+static int read_base64(uint8_t *bytes, const char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t bits = 0;
+    int count = 0;
+    for (; *text != '=' && *text != 0; text++) {
+        const char *at = strchr(digits, *text);
+        if (at == 0)
+            return 0;
+        bits = bits << 6 | (uint32_t)(at - digits);
+        count += 6;
+        if (count >= 8) {
+            count -= 8;
+            *bytes++ = (uint8_t)(bits >> count & 0xff);
+        }
+    }
+    return text[0] == '=' && text[1] == 0 && (bits & 3) == 0;
+}
+
+/* Returns 0 with a reason in `why`. */
+static int take_pin(program *p, const char *text)
+{
+    size_t length = strlen(text);
+    uint8_t *pin = p->pins + p->tls.pin_count * IMAPCONNECT_PIN_SIZE;
+    if (p->tls.pin_count == MAX_PINS)
+        snprintf(p->why, sizeof p->why, "more than %d pins", MAX_PINS);
+    else if (length != 2 * IMAPCONNECT_PIN_SIZE && length != 44)
+        snprintf(p->why, sizeof p->why,
+                 "%u characters, where SHA-256 has 64 in hexadecimal and, with the = at the end, 44 in base64",
+                 (unsigned)length);
+    else if (length == 44 ? !read_base64(pin, text) : !read_hex(pin, text))
+        snprintf(p->why, sizeof p->why, "by its length it is %s, but that it is not",
+                 length == 44 ? "base64" : "hexadecimal");
+    p->tls.pins = p->pins;
+    p->tls.pin_count++;
+    return p->why[0] == 0;
 }
 
 /* Moves it out of argv, so that ps shows it for a short time only. One that is cut here is still too long for
@@ -885,44 +1484,88 @@ static void print_help(void)
     }
 }
 
-/* Returns 0 when the value is none of its kind. */
-static int set_option(program *p, int letter, char *value)
+/* Where the text of an option is kept that is taken as it stands; 0 for the others. */
+static const char **text_of(program *p, int letter)
 {
     switch (letter) {
     case 'u':
-        p->user = value;
+        return &p->user;
+    case 'C':
+        return &p->cacerts;
+    case 'm':
+        return &p->mailbox;
+    case PASSWORD_COMMAND:
+        return &p->password_command;
+    case TOKEN:
+        return &p->token_file;
+    case CERT:
+        return &p->tls.cert_path;
+    case KEY:
+        return &p->tls.key_path;
+    default:
+        return 0;
+    }
+}
+
+/* The same of an option that is on or off, and what it is then. */
+static int *switch_of(program *p, int letter)
+{
+    switch (letter) {
+    case 'k':
+        return &p->no_verify;
+    case 'v':
+        return &p->verbose;
+    case CHECK:
+        return &p->checks;
+    case ID:
+        return &p->identifies;
+    default:
+        return 0;
+    }
+}
+
+/* Returns 0 when the value is none of its kind. */
+static int set_option(program *p, int letter, char *value)
+{
+    const char **text = text_of(p, letter);
+    int *on = switch_of(p, letter);
+    if (text != 0)
+        *text = value;
+    if (on != 0)
+        *on = 1;
+    if (text != 0 || on != 0)
         return 1;
+    switch (letter) {
     case 'p':
         p->password = take_password(p, value);
         return 1;
+    case 'a':
+        return take_auth(p, value);
+    case PIN:
+        return take_pin(p, value);
     case 's':
         return (p->secure = parse_mode(value)) >= 0;
-    case 'k':
-        p->verify = IMAPCONNECT_NO_VERIFY;
-        return 1;
-    case 'C':
-        p->cacerts = value;
-        return 1;
-    case 'm':
-        p->mailbox = value;
-        return 1;
     case 't':
         return (p->seconds = parse_number(value, MAX_SECONDS)) > 0;
-    case 'v':
-        p->verbose = 1;
-        return 1;
     case 'h':
         print_help();
-        exit(flush_output(p) == 0 ? EXIT_SUCCESS : EXIT_FAILED);
+        break;
     default:
         puts("imapconnect " IMAPCONNECT_VERSION);
-        exit(flush_output(p) == 0 ? EXIT_SUCCESS : EXIT_FAILED);
     }
+    exit(flush_output(p) == 0 ? EXIT_SUCCESS : EXIT_FAILED);
 }
 
 static int bad_usage(const char *what, const char *option_text, size_t length)
 {
     fprintf(stderr, "imapconnect: %s%.*s\n%s", what, (int)length, option_text, usage_line);
+    return 0;
+}
+
+static int bad_value(const program *p, const char *shown, size_t length)
+{
+    fprintf(stderr, "imapconnect: bad value behind %.*s%s%s\n%s", (int)length, shown, p->why[0] != 0 ? ": " : "",
+            p->why, usage_line);
     return 0;
 }
 
@@ -939,7 +1582,7 @@ static int take_option(program *p, const option *o, const char *shown, size_t le
             return bad_usage("no value behind ", shown, length);
         value = *(*next)++;
     }
-    return set_option(p, o->letter, value) || bad_usage("bad value behind ", shown, length);
+    return set_option(p, o->letter, value) || bad_value(p, shown, length);
 }
 
 /* --name, --name VALUE, --name=VALUE */
@@ -978,10 +1621,52 @@ static char **parse_command_line(program *p, char **next)
     return *next != 0 ? next : 0;
 }
 
+static int takes_token(const program *p)
+{
+    return (p->auth & TOKENS) != 0 && (p->auth & IMAPCONNECT_AUTH_STRONGEST) == 0;
+}
+
+/* What was not named. */
+static void fill_gaps(program *p)
+{
+    p->verify = p->no_verify ? IMAPCONNECT_NO_VERIFY : IMAPCONNECT_VERIFY;
+    if (p->auth < 0)
+        p->auth = p->token_file != 0 ? TOKENS : IMAPCONNECT_AUTH_AUTO;
+    if (p->seconds == 0)
+        p->seconds = p->checks ? CHECK_TIME : 60;
+    if (p->secure < 0 && !p->checks)
+        p->secure = IMAPCONNECT_TLS;
+    if (p->tls.key_path == 0)
+        p->tls.key_path = p->tls.cert_path;
+}
+
+/* Options that do not go together. */
+static int fits_together(const program *p)
+{
+    int places = (p->password != 0) + (p->token_file != 0) + (p->password_command != 0);
+    const struct rule {
+        int broken;
+        const char *what;
+    } rules[] = {
+        {places > 1, "the secret is in one place: --password, --password-command or --token"},
+        {p->token_file != 0 && !takes_token(p), "--token is for --auth oauthbearer and xoauth2 alone"},
+        {p->password != 0 && takes_token(p), "a token is not for everyone to see: --token or --password-command"},
+        {p->tls.key_path != 0 && p->tls.cert_path == 0, "--key without --cert"},
+        {p->secure == IMAPCONNECT_INSECURE && (p->tls.cert_path != 0 || p->tls.pin_count > 0),
+         "--cert and --pin are for TLS, and there is none"},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        if (rules[i].broken)
+            return bad_usage(rules[i].what, "", 0);
+    return 1;
+}
+
 /* The first word behind SERVER, when it is one of ours, and those behind it. */
 static int choose_command(program *p, char **words)
 {
     unsigned count = 0;
+    if (p->checks && words[0] != 0)
+        return bad_usage("--check takes nothing behind SERVER", "", 0);
     p->command = words[0] != 0 ? find_command(words[0]) : 0;
     if (p->mailbox != 0 && (p->command == 0 || !p->command->mailbox))
         return bad_usage("nothing behind SERVER takes a mailbox", "", 0);
@@ -1050,33 +1735,152 @@ static const char *ask_password(program *p)
     return p->secret;
 }
 
-/* What no option gave. An environment variable that is set counts, also when it is empty. */
+static const char too_long[] = "its first line is too long";
+
+/* The first line of what `file` gives, into the place that is wiped. Returns what is wrong, or 0. */
+static const char *read_secret(program *p, int file)
+{
+    char *end;
+    size_t used = 0;
+    ssize_t count;
+    do {
+        count = read(file, p->secret + used, sizeof p->secret - used);
+        used += count > 0 ? (size_t)count : 0;
+    } while (count > 0 ? used < sizeof p->secret : count < 0 && errno == EINTR);
+    if (count < 0)
+        return strerror(errno);
+    end = memchr(p->secret, '\n', used);
+    if (end == 0 && used == sizeof p->secret)
+        return too_long;
+    if (end == 0)
+        end = p->secret + used;
+    if (end > p->secret && end[-1] == '\r')
+        end--;
+    wipe(end, sizeof p->secret - (size_t)(end - p->secret));
+    p->password = p->secret;
+    if (end == p->secret)
+        return used == 0 ? "it gives nothing" : "its first line is empty";
+    return memchr(p->secret, 0, (size_t)(end - p->secret)) != 0 ? "its first line holds a NUL" : 0;
+}
+
+static const char *read_token(program *p)
+{
+    const char *wrong;
+    int file = open(p->token_file, O_RDONLY | O_NOCTTY);
+    if (file < 0)
+        return strerror(errno);
+    wrong = read_secret(p, file);
+    close(file);
+    return wrong;
+}
+
+/* The child: a shell that writes to the pipe. Signals that are ignored here are not ignored there. */
+static void become_shell(const program *p, const int *ends)
+{
+    signal(SIGPIPE, SIG_DFL);
+    dup2(ends[1], STDOUT_FILENO);
+    close(ends[0]);
+    close(ends[1]);
+    execl("/bin/sh", "sh", "-c", p->password_command, (char *)0);
+    _exit(127);
+}
+
+/* Without stdio, whose buffers nobody wipes. The command may ask the person something, so there is no time limit. */
+static const char *run_password_command(program *p)
+{
+    const char *wrong;
+    int ends[2], status = 0;
+    pid_t child;
+    if (pipe(ends) != 0)
+        return strerror(errno);
+    child = fork();
+    if (child == 0)
+        become_shell(p, ends);
+    close(ends[1]);
+    wrong = child < 0 ? strerror(errno) : read_secret(p, ends[0]);
+    close(ends[0]);
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (status != 0 && wrong != too_long) { /* which may be why it failed */
+        snprintf(p->why, sizeof p->why, "it failed, with %s %d", WIFSIGNALED(status) ? "signal" : "status",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        wrong = p->why;
+    }
+    return wrong;
+}
+
+static int bad_secret(const char *from, const char *wrong)
+{
+    if (wrong != 0)
+        fprintf(stderr, "imapconnect: %s: %s\n", from, wrong);
+    return wrong == 0 ? EXIT_SUCCESS : EXIT_FAILED;
+}
+
+/* The password, or the token. An environment variable that is set counts, also when it is empty. */
+static int find_secret(program *p)
+{
+    int token = takes_token(p);
+    if (p->token_file != 0)
+        return bad_secret("--token", read_token(p));
+    if (p->password_command != 0)
+        return bad_secret("--password-command", run_password_command(p));
+    if (p->password == 0)
+        p->password = getenv(token ? "IMAPCONNECT_TOKEN" : "IMAPCONNECT_PASSWORD");
+    if (p->password == 0 && (p->auth & ~IMAPCONNECT_AUTH_IN_CLEAR) == IMAPCONNECT_AUTH_EXTERNAL)
+        p->password = ""; /* the certificate says it all */
+    if (p->password == 0 && !token)
+        p->password = ask_password(p);
+    if (p->password != 0)
+        return EXIT_SUCCESS;
+    bad_usage(token ? "no token: give it with --token FILE or in $IMAPCONNECT_TOKEN"
+                    : "no password, and no terminal to ask for it",
+              "", 0);
+    return EXIT_USAGE;
+}
+
+/* What no option gave. Returns the exit status. */
 static int find_credentials(program *p)
 {
     if (p->user == 0)
         p->user = getenv("IMAPCONNECT_USER");
-    if (p->user == 0)
-        return bad_usage("no user name: give it with -u or in $IMAPCONNECT_USER", "", 0);
-    if (p->password == 0)
-        p->password = getenv("IMAPCONNECT_PASSWORD");
-    if (p->password == 0)
-        p->password = ask_password(p);
-    return p->password != 0 || bad_usage("no password, and no terminal to ask for it", "", 0);
+    if (p->user == 0 && (p->auth & ~IMAPCONNECT_AUTH_IN_CLEAR) == IMAPCONNECT_AUTH_EXTERNAL)
+        p->user = ""; /* whom the certificate names */
+    if (p->user != 0)
+        return find_secret(p);
+    bad_usage("no user name: give it with -u or in $IMAPCONNECT_USER", "", 0);
+    return EXIT_USAGE;
+}
+
+/* With --check, 1 also where everything went well and no safe way in was found. */
+static int work(program *p, char **operands)
+{
+    static imapconnect_session imap;
+    int status = p->checks ? EXIT_SUCCESS : find_credentials(p);
+    if (status == EXIT_SUCCESS && !p->checks) {
+        p->failure = configure(p, &imap);
+        if (p->failure == 0)
+            run(p, &imap, operands[0], operands + 1);
+    } else if (status == EXIT_SUCCESS) {
+        check(p, &imap, operands[0]);
+    }
+    wipe(p->secret, sizeof p->secret);
+    if (status == EXIT_SUCCESS)
+        status = report(p);
+    return status == EXIT_SUCCESS && p->checks && !p->safe ? EXIT_FAILED : status;
 }
 
 int main(int argc, char **argv)
 {
-    static program p = {.secure = IMAPCONNECT_TLS, .verify = IMAPCONNECT_VERIFY, .seconds = 60, .percent = -1};
-    static imapconnect_session imap;
+    static program p = {.secure = -1, .auth = -1, .percent = -1};
     char **operands;
 
     occupy_standard_files();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is reported like any other error of writing */
     operands = parse_command_line(&p, argc > 0 ? argv + 1 : argv);
-    if (operands == 0 || !choose_command(&p, operands + 1) || !find_credentials(&p))
+    if (operands == 0)
         return EXIT_USAGE;
-    p.failure = configure(&p, &imap);
-    if (p.failure == 0)
-        run(&p, &imap, operands[0], operands + 1);
-    return report(&p);
+    fill_gaps(&p);
+    if (!fits_together(&p) || !choose_command(&p, operands + 1))
+        return EXIT_USAGE;
+    return work(&p, operands);
 }

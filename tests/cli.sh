@@ -1,6 +1,6 @@
 #!/bin/sh
-# cli.sh: the sub-commands of the command line program, and the examples watch.c and fetch.c, against a real Dovecot, in
-# TLS with verification. Where an honest server does not do what a test needs it is tests/live_server.c, in clear.
+# cli.sh: the sub-commands of the command line program, its ways to log in, --check, and the examples watch.c and
+# fetch.c, against a real Dovecot, in TLS with verification. Where an honest server does not do what a test needs it is tests/live_server.c, in clear.
 # live.sh has the rest of the program: connecting, logging in, raw COMMANDs, options.
 #
 # All programs are built with AddressSanitizer and UBSan. One line `ok NAME` or `not ok NAME - why` for each check; the
@@ -15,7 +15,8 @@ BUILD_DIR=${BUILD_DIR:-build}
 mkdir -p "$BUILD_DIR" && BUILD_DIR=$(cd "$BUILD_DIR" && pwd) || exit 1
 work=$(mktemp -d "$BUILD_DIR/cli.XXXXXX") || exit 1
 chmod 755 "$work"
-unset IMAPCONNECT_USER IMAPCONNECT_PASSWORD
+unset IMAPCONNECT_USER IMAPCONNECT_PASSWORD IMAPCONNECT_TOKEN
+dovecots='dovecot disabled other-name'
 server_pid='' watch_pid='' reader_pid=''
 tab=$(printf '\t')
 
@@ -23,7 +24,11 @@ finish() {
     for pid in $server_pid $watch_pid $reader_pid; do
         kill "$pid" 2>/dev/null
     done
-    [ ! -d "$work/dovecot" ] || sh tests/dovecot.sh stop "$work/dovecot"
+    # Each takes two seconds to end, so all at a time.
+    for dovecot in $dovecots; do
+        [ ! -d "$work/$dovecot" ] || sh tests/dovecot.sh stop "$work/$dovecot" &
+    done
+    wait
     rm -rf "$work"
 }
 trap finish EXIT
@@ -133,12 +138,17 @@ asan='-O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fr
 ASAN_OPTIONS=exitcode=99:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 export ASAN_OPTIONS UBSAN_OPTIONS
 
-# The programs and the server, all at a time.
+# The programs and the servers, all at a time.
 build() {
+    sh certs/make.sh "$CERTS" || return 1
     # shellcheck disable=SC2086
     gcc -std=c99 -D_POSIX_C_SOURCE=200809L -O2 $warnings tests/live_server.c -o "$work/live_server" &
     pids=$!
     sh tests/dovecot.sh start "$work/dovecot" &
+    pids="$pids $!"
+    sh tests/dovecot.sh start "$work/disabled" logindisabled &
+    pids="$pids $!"
+    CERTIFICATE=wrongname sh tests/dovecot.sh start "$work/other-name" login-only &
     pids="$pids $!"
     for program in imapconnect watch fetch; do
         # shellcheck disable=SC2086
@@ -149,6 +159,8 @@ build() {
     all_end $pids
 }
 
+CERTS=$work/certs
+export CERTS
 build || {
     not_ok build 'a program does not compile, or Dovecot does not start'
     sum_up
@@ -841,9 +853,577 @@ expect 0
 for word in ls select list headers message flags watch append search; do
     in_out "^  $word "
 done
-in_out ' -m, --mailbox'
+for option in check password-command auth token cert key pin id mailbox; do
+    in_out " --$option "
+done
 ! grep -q '.\{121\}' "$work/out" || fails 'a line is very long'
 end
+
+# ---- ways to log in ----
+
+# The first command behind --auth NAMES; * stands for a secret.
+while IFS='|' read -r names command; do
+    check "--auth $names"
+    run "$client" --auth "$names" -v -u "$USER" -p "$PASSWORD" -C "$CAFILE" "$HOST:$IMAPS_PORT" select
+    expect 0
+    [ "$(sed -n 's/^C: [^ ]* //p' "$work/err" | head -n 1)" = "$command" ] || fails "it does not begin with $command"
+    end
+done <<'END'
+auto|AUTHENTICATE CRAM-MD5
+plain|AUTHENTICATE PLAIN ***
+LOGIN|LOGIN "joe" ***
+Cram-MD5|AUTHENTICATE CRAM-MD5
+login,plain|AUTHENTICATE PLAIN ***
+STRONGEST|AUTHENTICATE CRAM-MD5
+scram-sha-256,oauthbearer,login|LOGIN "joe" ***
+END
+
+check '--auth: none of them is offered'
+run "$client" --auth scram-sha-1,external -v -u "$USER" -p "$PASSWORD" -C "$CAFILE" "$HOST:$IMAPS_PORT" ls
+expect 1 1431
+in_log '^imapconnect: --check says which ways'
+not_in_log '^C:'
+end
+
+check '--auth: not in clear, unless that is wanted'
+run "$client" --auth plain -s 0 -v -u "$USER" -p "$PASSWORD" "$HOST:$IMAP_PORT" ls
+expect 1 1413
+in_log '^imapconnect: use -s tls'
+not_in_log '^C:'
+run "$client" --auth plain,in-clear -s 0 -v -u "$USER" -p "$PASSWORD" "$HOST:$IMAP_PORT" ls
+expect 0
+in_log '^C: [^ ]* AUTHENTICATE PLAIN'
+end
+
+for names in '' x 'plain,' ',plain' 'auto,plain' in-clear 'plain login' scram AUTH=PLAIN; do
+    usage "--auth '$names'" --auth "$names" host
+done
+
+check '--auth: what there is'
+run "$client" -u joe -p xyzzy --auth "plain,$(printf '\033')[2J" host
+expect 2
+for word in auto strongest in-clear EXTERNAL OAUTHBEARER XOAUTH2 SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 \
+    PLAIN LOGIN; do
+    in_log "behind --auth: \"\\\\x1B\[2J\" is none of .*$word"
+done
+end
+
+# xoauth2 TOKEN: it was sent as user and token of joe, by the form that Google and Microsoft document.
+xoauth2() {
+    printf 'user=joe\001auth=Bearer %s\001\001' "$1" | openssl base64 -A >"$work/expected"
+    sed -n 's/^[^ ]* AUTHENTICATE XOAUTH2 \(.*\)\r$/\1/p' "$work/sent" | tr -d '\n' | cmp -s - "$work/expected" ||
+        fails 'the token was not sent so'
+}
+
+# token_server STEP...: it wants a token; then it goes on with the steps.
+token_server() { server '* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2 AUTH=PLAIN] hello\r\n' '<' "$@"; }
+
+# as_joe WORD...: in clear, to the scripted server.
+as_joe() { run "$client" -s 0 -u joe "$@" "127.0.0.1:$port"; }
+
+long=$(awk 'BEGIN { for (i = 0; i < 5000; i++) printf "%c", 97 + i % 26 }')
+for token in ya29.x-Y_z~+/= "$long"; do
+    check "--token: $(printf %s "$token" | wc -c) bytes"
+    printf '%s\r\nnot this\n' "$token" >"$work/token"
+    token_server "$in_" '<' "$bye" "$out"
+    as_joe --auth xoauth2,in-clear --token "$work/token"
+    server_ends
+    expect 0
+    xoauth2 "$token"
+    end
+done
+
+check '--token alone stands for the mechanisms of tokens; not in clear'
+token_server
+as_joe --token "$work/token" -v
+expect 1 1413
+not_in_log '^C:'
+end
+
+check "\$IMAPCONNECT_TOKEN"
+token_server "$in_" '<' "$bye" "$out"
+IMAPCONNECT_TOKEN=from-the-environment
+export IMAPCONNECT_TOKEN
+as_joe --auth=xoauth2,in-clear
+unset IMAPCONNECT_TOKEN
+server_ends
+expect 0
+xoauth2 from-the-environment
+end
+
+# The server's reason is {"status":"401"}, and wants an empty answer: RFC 7628 section 3.2.3 has the same.
+check 'a token that has expired'
+token_server '+ eyJzdGF0dXMiOiI0MDEifQ==\r\n' '<' '%t NO [AUTHENTICATIONFAILED] no\r\n'
+as_joe --auth xoauth2,in-clear --password-command 'echo old-token'
+expect 1 1434
+in_log '^imapconnect: get a new token'
+not_in_log old-token
+end
+
+usage '--token with a password' --token "$work/token" host
+usage 'a token on the command line' --auth xoauth2 host
+usage '--token without its mechanisms' --auth plain --token "$work/token" host
+for wanted in '--auth xoauth2' '--auth oauthbearer,xoauth2'; do
+    check "no token, $wanted"
+    # shellcheck disable=SC2086
+    run "$client" -u joe $wanted host
+    expect 2
+    in_log '^imapconnect: no token'
+    end
+done
+
+# secret_fails WHAT TEXT WORD...: there is no secret, which is said, and nothing is connected.
+secret_fails() {
+    check "$1"
+    text=$2
+    shift 2
+    run "$client" -u joe "$@" "$HOST:$IMAPS_PORT"
+    expect 1
+    in_log "^imapconnect: --[a-z-]*: $text"
+    no_output
+    not_in_log 'xxx'
+    end
+}
+: >"$work/empty"
+head -c 17000 /dev/zero | tr '\0' x >"$work/long"
+secret_fails '--token: no such file' 'No such file' --token "$work/nothing"
+secret_fails '--token: an empty file' 'it gives nothing' --token "$work/empty"
+secret_fails '--token: too long' 'its first line is too long' --token "$work/long"
+secret_fails '--password-command: prints nothing' 'it gives nothing' --password-command true
+secret_fails '--password-command: an empty line' 'its first line is empty' --password-command 'echo; echo secret'
+secret_fails '--password-command: fails' 'it failed, with status 3' --password-command 'echo xxx; exit 3'
+secret_fails '--password-command: is killed' 'it failed, with signal 9' --password-command 'echo xxx; kill -9 $$'
+secret_fails '--password-command: not there' 'it failed, with status 127' --password-command "$work/nothing"
+secret_fails '--password-command: too long' 'its first line is too long' --password-command "cat '$work/long'"
+secret_fails '--password-command: endless' 'its first line is too long' \
+    --password-command 'cat /dev/zero | tr "\0" x'
+secret_fails '--password-command: NUL' 'its first line holds a NUL' --password-command 'printf "a\0b\n"'
+
+check '--password-command'
+# shellcheck disable=SC2016 # for the shell that the program starts
+for command in 'echo secret' 'printf secret' 'printf "secret\r\nuser: joe\n"' 'read -r line; echo "$line" >&2; echo secret'; do
+    run "$client" --password-command "$command" -u "$USER" -C "$CAFILE" "$HOST:$IMAPS_PORT" select
+    expect 0
+    in_out "^messages$tab"
+done
+end
+
+check '--password-command: a password that is longer than the library takes'
+run "$client" --password-command "head -c 256 '$work/long'" -u "$USER" -C "$CAFILE" "$HOST:$IMAPS_PORT" select
+expect 1 1269
+end
+
+usage '--password-command and a password' --password-command 'echo x' host
+
+# ---- certificates of ours, pins, ID ----
+
+pin_der() { openssl x509 -in "$CERTS/good-lo2.pem" -pubkey -noout | openssl pkey -pubin -outform DER; }
+hex=$(pin_der | openssl dgst -sha256 -r | cut -d ' ' -f 1)
+base64=$(pin_der | openssl dgst -sha256 -binary | openssl base64)
+zeros=$(printf '%064d' 0)
+
+# pinned WORD...: with these options.
+pinned() { run "$client" -u "$USER" -p "$PASSWORD" -C "$CAFILE" "$@" -v "$HOST:$IMAPS_PORT" select; }
+
+check '--pin'
+for pin in "$hex" "$(echo "$hex" | tr a-f A-F)" "$base64"; do
+    pinned --pin "$pin"
+    expect 0
+    pinned --pin "$zeros" --pin "$pin"
+    expect 0
+    pinned -k -C "$CERTS/ca-other.pem" --pin "$pin"
+    expect 0
+done
+end
+
+check '--pin: another key'
+pinned --pin "$zeros"
+expect 1 1426
+in_log '^imapconnect: ask whoever runs the server'
+not_in_log '^C:'
+pinned -k --pin "$zeros"
+expect 1 1426
+end
+
+check '--pin: another CA'
+pinned --pin "$hex" -C "$CERTS/ca-other.pem"
+expect 1 1410
+end
+
+# bad_pin PIN TEXT: what is said.
+bad_pin() {
+    check "--pin: $2"
+    run "$client" -u joe -p xyzzy --pin "$1" host
+    expect 2
+    in_log "^imapconnect: bad value behind --pin:.*$2"
+    end
+}
+bad_pin '' ' 0 characters'
+bad_pin "${hex}0" '65 characters'
+bad_pin "${hex%?}" '63 characters'
+bad_pin "${hex%?}g" 'by its length it is hexadecimal'
+bad_pin "${base64%=}" '43 characters'
+bad_pin "${base64%=}A" 'by its length it is base64, but that it is not'
+bad_pin "${base64%?=}B=" 'it is base64, but that it is not'
+bad_pin "-${base64#?}" 'base64, but that it is not'
+usage 'nine pins' --pin "$hex" --pin "$hex" --pin "$hex" --pin "$hex" --pin "$hex" --pin "$hex" --pin "$hex" --pin "$hex" \
+    --pin "$hex" host
+usage '--pin without TLS' -s 0 --pin "$hex" host
+usage '--cert without TLS' -s none --cert "$CERTS/good.pem" host
+usage '--key alone' --key "$CERTS/good.key" host
+
+check '--cert, --key: what cannot be used'
+pinned --cert "$work/nothing" --key "$CERTS/good.key"
+expect 1 1427
+in_log '^imapconnect: --cert and --key take PEM'
+pinned --cert "$CERTS/good.pem"
+expect 1 1427
+end
+
+# tls_server CAPABILITIES WORD...: one connection on $port, in TLS, which is greeted and told no more; the words are for
+# openssl s_server.
+tls_server() {
+    greeting="* OK [CAPABILITY IMAP4rev1 $1] hello\\r\\n"
+    shift
+    tries=0 server_pid=''
+    until [ -n "$server_pid" ] && kill -0 "$server_pid" 2>/dev/null; do
+        tries=$((tries + 1)) port=$(($$ % 10000 + 21000 + tries * 37))
+        [ $tries -lt 20 ] || return 1
+        {
+            sleep 0.4
+            # shellcheck disable=SC2059
+            printf "$greeting"
+            sleep 0.6
+        } | openssl s_server -accept "127.0.0.1:$port" -cert "$CERTS/good-lo2.pem" -key "$CERTS/good-lo2.key" -quiet \
+            -naccept 1 "$@" >"$work/s_server" 2>&1 &
+        server_pid=$!
+        sleep 0.2
+    done
+}
+
+# A server that asks for a certificate, and lets nobody in without one.
+check '--cert, --key'
+cat "$CERTS/good.pem" "$CERTS/good.key" >"$work/both.pem"
+for words in "--cert $CERTS/good.pem --key $CERTS/good.key" "--cert $work/both.pem" ''; do
+    tls_server 'AUTH=EXTERNAL LOGINDISABLED' -Verify 2 -verify_return_error -CAfile "$CAFILE"
+    # shellcheck disable=SC2086
+    run "$client" -v -C "$CAFILE" $words --check -s tls "127.0.0.1:$port"
+    server_ends
+    if [ -n "$words" ]; then
+        expect 0
+        in_out '^  offers     EXTERNAL LOGINDISABLED$'
+        in_out '^safe: -s tls --auth external with --cert$'
+    else
+        expect 1
+        not_in_log '^S:'
+    fi
+done
+end
+
+check '--auth external: no password, and whom the certificate names'
+server '* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=EXTERNAL] hello\r\n' '<' "$in_" '<' "$bye" "$out"
+run "$client" -s 0 --auth external,in-clear "127.0.0.1:$port"
+server_ends
+expect 0
+in_sent ' AUTHENTICATE EXTERNAL ='
+end
+
+check '--id'
+run "$client" --id -v -u "$USER" -p "$PASSWORD" -C "$CAFILE" "$HOST:$IMAPS_PORT" select
+expect 0
+expect_commands 'ID EXAMINE'
+in_log '^C: [^ ]* ID ("name" "imapconnect" "version" "[0-9.]*")$'
+end
+
+check '--id: the server does not know it'
+server "$hello" '<' "$in_" '<' '%t BAD what?\r\n' '<' "$bye" "$out"
+run "$client" -s 0 --id -u joe -p x "127.0.0.1:$port" list
+server_ends
+expect 1 1415
+not_in_sent EXAMINE
+in_sent LOGOUT
+end
+
+# ---- what to do ----
+
+# By the answer to LOGIN: RFC 5530, and what Google, Microsoft and Dovecot say.
+while IFS='|' read -r answer code advice; do
+    check "advice: $answer"
+    server "$hello" '<' "%t $answer\r\n"
+    run "$client" -s 0 -u joe -p xyzzy "127.0.0.1:$port" list
+    expect 1 "$code"
+    in_log "^imapconnect: $advice"
+    not_in_log xyzzy
+    end
+done <<'END'
+NO wrong|1270|look at user name and password. Many providers want an app password
+NO [AUTHENTICATIONFAILED] wrong|1270|look at user name and password
+NO [UNAVAILABLE] later|1270|a part of the server is down, the password may be right: try again later
+NO [ALERT] Application-specific password required|1270|the server's words are meant for you. .* app password
+NO [ALERT] Too many simultaneous connections. (Failure)|1270|too many connections
+NO [LIMIT] enough|1270|too many connections
+NO [EXPIRED] old|1270|the password was right once
+NO [PRIVACYREQUIRED] no|1270|the server takes no password without TLS
+NO [CONTACTADMIN] x|1270|nothing that you could mend
+NO [AUTHORIZATIONFAILED] x|1270|the secret is right, but not for this user name
+END
+
+check 'advice: none about a command that is refused'
+server "$hello" '<' "$in_" '<' '%t NO [LIMIT] x\r\n' '<' "$bye" "$out"
+run "$client" -s 0 -u joe -p x "127.0.0.1:$port" NOOP
+expect 1 1414
+not_in_log 'too many connections'
+end
+
+check 'advice: certificates'
+run "$client" -u joe -p x -C "$CERTS/ca-other.pem" "$HOST:$IMAPS_PORT"
+expect 1 1410
+in_log '^imapconnect: if the server is yours, name its CA with -C'
+end
+
+# ---- --check ----
+
+# look WORD...: --check with these words, as somebody who has a password, with the log. The suite and the ports are not
+# always the same.
+look() {
+    run "$client" --check -v -u joe -p xyzzy "$@"
+    sed -e 's/: TLS13-[A-Z0-9-]*/: SUITE/' -e "s/^port $IMAPS_PORT,/port TLS,/" -e "s/^port $IMAP_PORT,/port CLEAR,/" \
+        "$work/out" >"$work/looked" && mv "$work/looked" "$work/out"
+    not_in_log '^C: .*AUTHENTICATE\|^C: .*LOGIN\|^C: .*LOGOUT\|xyzzy'
+}
+
+# use DOVECOT
+use() {
+    # shellcheck disable=SC1090,SC1091
+    . "$work/$1/env"
+}
+
+check '--check: passwords in clear, CRAM-MD5, STARTTLS'
+look -C "$CAFILE" "$HOST:$IMAP_PORT"
+expect 0
+lines 'port CLEAR, in clear:
+  offers     CRAM-MD5 PLAIN LOGIN STARTTLS
+  auto       CRAM-MD5 LOGIN
+  strongest  CRAM-MD5
+  weak       PLAIN or LOGIN in clear: everyone on the way can read the password
+  weak       CRAM-MD5 in clear: who records it can guess the password
+port CLEAR, STARTTLS: SUITE, the certificate is good
+  offers     CRAM-MD5 PLAIN LOGIN
+  auto       CRAM-MD5 LOGIN
+  strongest  CRAM-MD5 PLAIN LOGIN
+safe: -s starttls --auth strongest (CRAM-MD5)'
+end
+
+check '--check: TLS'
+look -C "$CAFILE" "$HOST:$IMAPS_PORT"
+expect 0
+lines 'port TLS, TLS: SUITE, the certificate is good
+  offers     CRAM-MD5 PLAIN LOGIN
+  auto       CRAM-MD5 LOGIN
+  strongest  CRAM-MD5 PLAIN LOGIN
+safe: -s tls --auth strongest (CRAM-MD5)'
+cp "$work/out" "$work/good"
+look -s tls -C "$CAFILE" "$HOST:$IMAPS_PORT"
+expect 0
+same "$work/good"
+end
+
+# weak REASON: as for TLS above, but for a certificate that is not good.
+weak() {
+    expect 1
+    sed -e 's/, the certificate is good//' -e "s/^safe: .*/  weak       $1/" "$work/good" >"$work/expected"
+    echo 'no safe way in was found' >>"$work/expected"
+    same "$work/expected"
+}
+
+check '--check: a certificate of a CA that is not trusted'
+look -C "$CERTS/ca-other.pem" "$HOST:$IMAPS_PORT"
+weak 'the certificate is not from a trusted CA (IMAPCONNECT_E_UNTRUSTED)'
+end
+
+check '--check: no CA'
+look -C "$CERTS/cadir-empty" "$HOST:$IMAPS_PORT"
+weak 'no CA certificate found: the folder is missing or holds none (IMAPCONNECT_E_NO_CA)'
+end
+
+check '--check: pins'
+look -k --pin "$hex" "$HOST:$IMAPS_PORT"
+expect 0
+sed 's/the certificate is good/the pin fits/' "$work/good" >"$work/expected"
+same "$work/expected"
+look -C "$CAFILE" --pin "$zeros" "$HOST:$IMAPS_PORT"
+weak "the server's public key is none of those that are pinned (IMAPCONNECT_E_PIN)"
+end
+
+check '--check: nothing is verified, so nothing is safe'
+look -k "$HOST:$IMAPS_PORT"
+expect 1
+in_out ': SUITE, the certificate was not looked at$'
+in_out '^no safe way in was found$'
+end
+
+check '--check: in clear alone'
+look -s 0 "$HOST:$IMAP_PORT"
+expect 1
+not_in_log '^C:'
+not_in_out 'STARTTLS:'
+end
+
+use disabled
+check '--check: LOGINDISABLED in clear, STARTTLS'
+look -C "$CAFILE" "$HOST:$IMAP_PORT"
+expect 0
+lines 'port CLEAR, in clear:
+  offers     STARTTLS LOGINDISABLED
+  auto       -
+  strongest  -
+  good       no password and no token in clear
+port CLEAR, STARTTLS: SUITE, the certificate is good
+  offers     CRAM-MD5 PLAIN LOGIN
+  auto       CRAM-MD5 LOGIN
+  strongest  CRAM-MD5 PLAIN LOGIN
+safe: -s starttls --auth strongest (CRAM-MD5)'
+grep -q 'auth failed\|Login:\|user=<[^>]' "$LOG" && fails 'Dovecot saw a login'
+end
+
+use other-name
+check '--check: a certificate for another name; only passwords'
+look -C "$CAFILE" "$HOST:$IMAPS_PORT"
+expect 1
+lines 'port TLS, TLS: SUITE
+  offers     PLAIN LOGIN
+  auto       LOGIN
+  strongest  PLAIN LOGIN
+  weak       only passwords: PLAIN and LOGIN show the password to the server, and so to who is taken for it
+  weak       the certificate belongs to another server (IMAPCONNECT_E_NAME)
+no safe way in was found'
+end
+use dovecot
+
+# What is inside TLS, and what is said to it, with its exit status.
+while IFS='|' read -r capabilities expected text; do
+    check "--check, inside TLS: $capabilities"
+    # shellcheck disable=SC2046
+    tls_server "${capabilities%% -*}" $(echo "$capabilities" | grep -o -e ' -tls1_2$')
+    run "$client" --check -s tls -C "$CAFILE" "127.0.0.1:$port"
+    server_ends
+    expect "$expected"
+    in_out "$text"
+    end
+done <<'END'
+AUTH=OAUTHBEARER AUTH=XOAUTH2 LOGINDISABLED|0|^safe: -s tls --auth oauthbearer,xoauth2 with a token$
+AUTH=CRAM-MD5 LOGINDISABLED|0|^  weak       CRAM-MD5 only
+AUTH=CRAM-MD5 LOGINDISABLED|0|^  weak       LOGINDISABLED inside TLS
+AUTH=GSSAPI LOGINDISABLED|1|^  weak       no way in that this library knows$
+AUTH=SCRAM-SHA-1 AUTH=SCRAM-SHA-256 AUTH=PLAIN|0|^safe: -s tls --auth strongest (SCRAM-SHA-256)$
+SASL-IR -tls1_2|0|^  weak       TLS 1.2, not 1.3$
+END
+
+# scripted MODE STEP...: --check of a scripted server.
+scripted() {
+    mode=$1
+    shift
+    server "$@"
+    run "$client" --check -s "$mode" -u joe -p xyzzy "127.0.0.1:$port"
+    server_ends
+    sed -i "s/^port $port,/port CLEAR,/" "$work/out"
+}
+
+check '--check: no STARTTLS'
+scripted 2 '* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello\r\n'
+expect 1
+[ ! -s "$work/sent" ] || fails 'something was sent'
+lines 'port CLEAR, in clear:
+  offers     PLAIN LOGIN
+  auto       LOGIN
+  strongest  -
+  weak       no STARTTLS: whatever is done on this port, everyone on the way can read it
+  weak       PLAIN or LOGIN in clear: everyone on the way can read the password
+port CLEAR, STARTTLS: the server does not offer STARTTLS, so no secure connection (IMAPCONNECT_E_NO_STARTTLS)
+no safe way in was found'
+end
+
+check '--check: what the server offers does not steer the terminal'
+scripted 0 '* OK hello\r\n' '<' \
+    '* capability imap4rev1 auth=xoauth2 auth=\x1b[2J AUTH=GSSAPI logindisabled auth=Scram-Sha-256-Plus\r\n'
+expect 1
+[ "$(cut -d ' ' -f 2 "$work/sent")" = "$(printf 'CAPABILITY\r')" ] || fails 'something else was sent'
+lines 'port CLEAR, in clear:
+  offers     XOAUTH2 SCRAM-SHA-256-PLUS LOGINDISABLED
+  others     \\x1B[2J GSSAPI
+  auto       -
+  strongest  -
+  weak       no STARTTLS: whatever is done on this port, everyone on the way can read it
+  weak       tokens in clear: everyone on the way can read them
+no safe way in was found'
+end
+
+check '--check: PREAUTH'
+scripted 0 '* PREAUTH hello\r\n' '<' '* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n'
+expect 1
+in_out '^  weak       PREAUTH: whoever connects is logged in$'
+scripted 2 '* PREAUTH [CAPABILITY IMAP4rev1 STARTTLS] hello\r\n'
+expect 1
+in_out 'IMAPCONNECT_E_PREAUTH'
+[ ! -s "$work/sent" ] || fails 'something was sent'
+end
+
+check '--check: SCRAM, offered in clear'
+scripted 0 '* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=SCRAM-SHA-1 AUTH=SCRAM-SHA-256 AUTH=LOGIN LOGINDISABLED] hello\r\n'
+expect 1
+[ ! -s "$work/sent" ] || fails 'something was sent'
+lines 'port CLEAR, in clear:
+  offers     SCRAM-SHA-256 SCRAM-SHA-1 STARTTLS LOGINDISABLED
+  auto       -
+  strongest  SCRAM-SHA-256 SCRAM-SHA-1
+  good       no password and no token in clear
+no safe way in was found'
+end
+
+check '--check: a list of any length'
+scripted 0 "* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN $long" " $long" " $long] hello\\r\\n"
+expect 1
+in_out '^  offers     PLAIN LOGIN STARTTLS$'
+end
+
+check '--check: nobody is there'
+run "$client" -t 2 --check 127.0.0.1:1
+expect 1
+lines 'port 1, TLS: connection refused: no server listens there (IMAPCONNECT_E_REFUSED)
+no safe way in was found'
+run "$client" -t 2 --check 127.0.0.77
+expect 1
+in_out '^port 993, TLS: '
+in_out '^port 143, STARTTLS: '
+run "$client" -t 2 --check nowhere.invalid
+tail -n 1 "$work/err" | grep -q '(-1100[1234])\|(-1034)' || fails 'another error'
+no_output
+expect 1
+run "$client" --check -- -x
+expect 1 503
+end
+
+check '--check: a server that says nothing'
+server '~5000'
+began=$(now)
+run "$client" -t 1 --check "127.0.0.1:$port"
+took 1000 4500
+expect 1
+in_out 'IMAPCONNECT_E_TIMEOUT'
+end
+
+check '--check: standard output is full'
+timeout 30 "$client" --check -C "$CAFILE" "$HOST:$IMAPS_PORT" >/dev/full 2>"$work/err"
+status=$?
+no_report
+expect 1 516
+in_log '^imapconnect: cannot write standard output'
+end
+
+usage '--check and a COMMAND' --check host NOOP
+usage '--check and a sub-command' --check host ls
+usage '--check without SERVER' --check
+usage '--check=x' --check=x host
 
 # ---- watch.c, fetch.c ----
 

@@ -41,7 +41,8 @@
 # STATE/own/NAME, empty at first, with / between the levels of a name, and the password of USER. Those named bare are
 # offered IMAP4rev1 and nothing else.
 #
-# If the environment says CERTS=DIRECTORY, these certificates are used, else they are made in DIR/certs.
+# If the environment says CERTS=DIRECTORY, these certificates are used, else they are made in DIR/certs. CERTIFICATE=NAME
+# is another one of them for the server.
 # As root Dovecot runs with its own users and reads mail as `nobody`, otherwise all is the caller's.
 set -eu
 
@@ -464,8 +465,8 @@ start() {
         certs=$dir/certs
         sh "$root/certs/make.sh" "$certs"
     fi
-    cp "$certs/good-lo2.pem" "$state/server.pem"
-    cp "$certs/good-lo2.key" "$state/server.key"
+    cp "$certs/${CERTIFICATE:-good-lo2}.pem" "$state/server.pem"
+    cp "$certs/${CERTIFICATE:-good-lo2}.key" "$state/server.key"
     mails
     users
     [ "$uid" -ne 0 ] || chown -R "$mail_uid:$mail_gid" "$state/mail" "$state/index" "$state/home" "$state/own" "$state/public"
