@@ -111,8 +111,10 @@
    imapconnect_wants() says what to wait for, imapconnect_step() goes on. The same code runs in both modes.
 
    Firmware. Define IMAPCONNECT_NO_SOCKETS and write five functions, see imapconnect_transport; and a clock.
-   Put the CA as DER into flash: config.ca_data, ca_size, ca_format = IMAPCONNECT_DER. Feed the watchdog in
-   config.keep_going.
+   Put the CA as DER into flash: config.ca_data, ca_size, ca_format = IMAPCONNECT_DER. Set the time before you
+   connect: to a clock that was never set no certificate is valid yet. Give wolfSSL real random numbers. Feed the
+   watchdog in config.keep_going; a handshake is cryptography in one piece, and feeds nothing meanwhile. What you do
+   not use is left out by the switches above. examples/firmware in the project is a whole program of this kind.
 
    Threads. A session belongs to one thread at a time; two sessions share nothing. wolfSSL_Init() races with
    itself: call it once before the first thread. wolfSSL_Cleanup() is never called here.
@@ -121,9 +123,9 @@
    every later call returns that same error and sends nothing, until imapconnect_disconnect() or
    imapconnect_close().
 
-   Limits. User name and password 255 bytes each, a token 16 KB, host 253; before the login 128 KB and 1,024 lines a reply; the
-   name of a mailbox in a row of LIST some 380 bytes.
-   No proxy, no Winsock yet. IMAP4rev1 only. */
+   Limits. User name and password 255 bytes each, a token 16 KB, host 253; before the login 128 KB and 1,024 lines
+   a reply; the name of a mailbox in a row of LIST some 380 bytes. User names and passwords of SCRAM go as they are,
+   without SASLprep: write them as the server has them. No proxy, no Winsock yet. IMAP4rev1 only. */
 
 /* ---- Part II: declarations ------------------------------------------------------------------------- */
 
@@ -403,7 +405,8 @@ IMAPCONNECT_API const char *imapconnect_list_next(const imapconnect_list *list, 
 
 /* The log procedure (the document's stsproc). `bytes` is a line without its CRLF, `count` bytes long, not
    NUL-terminated, and valid for the call alone: printable ASCII only, since any other byte is written as
-   \xNN. Secrets are never in it: "***" stands for them. The bytes of literals from the server are left out.
+   \xNN. Secrets are never in it: "***" stands for them. The bytes of literals from the server are left out. What the
+   server says during SCRAM is in it; who has that can try passwords on it, as with a stored hash.
    `user` is config.user. Return 0 to go on; anything else cancels the session (IMAPCONNECT_E_CANCELLED). */
 typedef int (*imapconnect_log)(void *user, int direction, const char *bytes, size_t count);
 
@@ -562,11 +565,11 @@ struct addrinfo;
    to must outlive the session, and not change while it connects. Any number of sessions may share it, as long as it
    holds no ticket. It has no effect with IMAPCONNECT_INSECURE. */
 typedef struct imapconnect_tls_options {
-    /* A certificate of ours and its key, for a server that asks for one (RFC 8446 section 4.3.2). From buffers, in flash
-       say, or from files; not encrypted. PEM: the certificate first, then those that lead to the CA that the server
-       knows. RSA from 2048 bits, ECDSA from P-256. With TLS 1.2 everyone on the way can read the certificate. What
-       cannot be loaded is IMAPCONNECT_E_OWN_CERTIFICATE before anything is sent; so is the RSA key of another one. An EC
-       key of another one goes unnoticed in wolfSSL 5.5, and the server refuses it. */
+    /* A certificate of ours and its key, for a server that asks for one (RFC 8446 section 4.3.2). From buffers, in
+       flash say, or from files; not encrypted. PEM: the certificate first, then those that lead to the CA that the
+       server knows. RSA from 2048 bits, ECDSA from P-256. With TLS 1.2 everyone on the way can read the certificate.
+       What cannot be loaded is IMAPCONNECT_E_OWN_CERTIFICATE before anything is sent; so is the RSA key of another
+       one. An EC key of another one goes unnoticed in wolfSSL 5.5, and the server refuses it. */
     const void *cert_data;
     size_t cert_size;
     const void *key_data;
@@ -576,10 +579,10 @@ typedef struct imapconnect_tls_options {
     int format; /* of all four: IMAPCONNECT_DER; IMAPCONNECT_PEM or 0 */
 
     /* Pins, of IMAPCONNECT_PIN_SIZE bytes each, one behind the other: SHA-256 of the public key in the server's own
-       certificate, of its SubjectPublicKeyInfo in DER, as in RFC 7469 section 2.4. One of them must fit, or the handshake
-       ends with IMAPCONNECT_E_PIN. Name the next key beside the present one, and it can be rolled. With
-       IMAPCONNECT_VERIFY both must hold, the certificate and the pin. With IMAPCONNECT_NO_VERIFY the pin alone decides:
-       the certificate may be self-signed, expired and for another name, and no CA is needed. To get one:
+       certificate, of its SubjectPublicKeyInfo in DER, as in RFC 7469 section 2.4. One of them must fit, or the
+       handshake ends with IMAPCONNECT_E_PIN. Name the next key beside the present one, and it can be rolled. With
+       IMAPCONNECT_VERIFY both must hold, the certificate and the pin. With IMAPCONNECT_NO_VERIFY the pin alone
+       decides: the certificate may be self-signed, expired and for another name, and no CA is needed. To get one:
        openssl x509 -pubkey -noout | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary */
     const uint8_t *pins;
     size_t pin_count;
@@ -645,8 +648,7 @@ typedef struct imapconnect_config {
     int refuse_cleartext;
     /* IMAPCONNECT_AUTH_AUTO, or a sum of the others. */
     int auth;
-    /* The most iterations of SCRAM that the server may want, 4,096 of them taking a second on a slow device; 0: 600,000.
-     */
+    /* The most iterations of SCRAM that the server may want, each of which is two blocks of the hash; 0: 600,000. */
     uint32_t scram_iterations;
     /* Milliseconds after which IDLE is renewed; 0: 480,000, since some servers hang up after nine minutes. */
     uint32_t idle_renew;
@@ -965,8 +967,8 @@ IMAPCONNECT_API int imapconnect_noop(imapconnect_session *session, imapconnect_l
 
    text        one line, which stays the caller's and unchanged until the call has ended. Refused before a byte is
                sent: CR or LF in it, an empty one, a leading space (IMAPCONNECT_E_VALUE); LOGIN, AUTHENTICATE,
-               UNAUTHENTICATE, STARTTLS, COMPRESS, LOGOUT, IDLE, ENABLE (IMAPCONNECT_E_USE_FUNCTION); one that ends in {n}, {n+} or ~{n}
-               (IMAPCONNECT_E_LITERAL). The session goes on after these
+               UNAUTHENTICATE, STARTTLS, COMPRESS, LOGOUT, IDLE, ENABLE (IMAPCONNECT_E_USE_FUNCTION); one that ends
+               in {n}, {n+} or ~{n} (IMAPCONNECT_E_LITERAL). The session goes on after these
    responses   as everywhere; literals come through config.on_response
 
    Returns 0; IMAPCONNECT_E_NO or IMAPCONNECT_E_BAD, after which the session goes on; or another error.
@@ -1082,9 +1084,10 @@ IMAPCONNECT_API int imapconnect_collect_mailbox(void *user, const imapconnect_ma
    on_message   takes the rows; without it IMAPCONNECT_E_NO_LIST
 
    IMAPCONNECT_E_NOOP and IMAPCONNECT_E_FETCH_REPLY when refused (the latter also where another client has removed
-   messages meanwhile: list again); IMAPCONNECT_E_FETCH_INCOMPLETE when the server left out messages, or made up
-   rows for some that are gone (EXPUNGEISSUED), and the session goes on; IMAPCONNECT_E_FETCH_SEQUENCE when it sends a row that cannot be, or removes one under our feet;
-   IMAPCONNECT_E_FETCH_NO_... when a row lacks a column. Sections 6.4.5, 7.4.2. */
+   messages meanwhile: list again); IMAPCONNECT_E_FETCH_INCOMPLETE when the server left out messages, or made up rows
+   for some that are gone (EXPUNGEISSUED), and the session goes on; IMAPCONNECT_E_FETCH_SEQUENCE when it sends a row
+   that cannot be, or removes one under our feet; IMAPCONNECT_E_FETCH_NO_... when a row lacks a column. Sections 6.4.5,
+   7.4.2. */
 IMAPCONNECT_API int imapconnect_list_messages(imapconnect_session *session, int by, uint32_t first, uint32_t last,
                                               imapconnect_on_message on_message, void *user,
                                               imapconnect_list *responses);
@@ -1187,9 +1190,9 @@ IMAPCONNECT_API int imapconnect_append(imapconnect_session *session, const char 
    milliseconds   the longest wait; 0 only looks; 0xffffffff is 49 days
    on_news        hears what happens; 0 ends the wait with the first news
 
-   News that comes with the reply to another command is told by that command's response list, and not again here: look at
-   the mailbox before you wait. Returns 1 when there was news, 0 when not; the session is ready for the next command. IMAPCONNECT_E_NO or _BAD when
-   refused. In a non-blocking session it stays PENDING while it waits. RFC 2177. */
+   News that comes with the reply to another command is told by that command's response list, and not again here: look
+   at the mailbox before you wait. Returns 1 when there was news, 0 when not; the session is ready for the next
+   command. IMAPCONNECT_E_NO or _BAD when refused. In a non-blocking session it stays PENDING while it waits. RFC 2177. */
 IMAPCONNECT_API int imapconnect_idle(imapconnect_session *session, uint32_t milliseconds, imapconnect_on_news on_news,
                                      void *user, imapconnect_list *responses);
 
@@ -1231,9 +1234,9 @@ IMAPCONNECT_API const char *imapconnect_mechanism(const imapconnect_session *ses
 /* What the last answer was: "OK", "NO", "BAD", "BYE", "PREAUTH", or "" before the first. Static. */
 IMAPCONNECT_API const char *imapconnect_answer(const imapconnect_session *session);
 
-/* The response code of that answer, with its arguments and without brackets ("AUTHENTICATIONFAILED"), and the text
-   for people behind it; each cut to its size, "" when there was none. They change with the next answer. Bytes from
-   the server: do not print them to a terminal unseen. After IMAPCONNECT_E_TOKEN the text is the JSON that the server gave
+/* The response code of that answer, with its arguments and without brackets ("AUTHENTICATIONFAILED"), and the text for
+   people behind it; each cut to its size, "" when there was none. They change with the next answer. Bytes from the
+   server: do not print them to a terminal unseen. After IMAPCONNECT_E_TOKEN the text is the JSON that the server gave
    as its reason, if it did. RFC 3501 section 7.1, RFC 7628 section 3.2.2. */
 IMAPCONNECT_API const char *imapconnect_response_code(const imapconnect_session *session);
 IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *session);
