@@ -1081,7 +1081,7 @@ expect 1 1427
 end
 
 # tls_server CAPABILITIES WORD...: one connection on $port, in TLS, which is greeted and told no more; the words are for
-# openssl s_server.
+# openssl s_server. What it was sent is in $work/s_server.
 tls_server() {
     greeting="* OK [CAPABILITY IMAP4rev1 $1] hello\\r\\n"
     shift
@@ -1095,7 +1095,7 @@ tls_server() {
             printf "$greeting"
             sleep 0.6
         } | openssl s_server -accept "127.0.0.1:$port" -cert "$CERTS/good-lo2.pem" -key "$CERTS/good-lo2.key" -quiet \
-            -naccept 1 "$@" >"$work/s_server" 2>&1 &
+            -naccept 1 "$@" >"$work/s_server" 2>/dev/null &
         server_pid=$!
         sleep 0.2
     done
@@ -1309,6 +1309,7 @@ while IFS='|' read -r capabilities expected text; do
     server_ends
     expect "$expected"
     in_out "$text"
+    [ ! -s "$work/s_server" ] || fails 'something was sent'
     end
 done <<'END'
 AUTH=OAUTHBEARER AUTH=XOAUTH2 LOGINDISABLED|0|^safe: -s tls --auth oauthbearer,xoauth2 with a token$
@@ -1316,6 +1317,7 @@ AUTH=CRAM-MD5 LOGINDISABLED|0|^  weak       CRAM-MD5 only
 AUTH=CRAM-MD5 LOGINDISABLED|0|^  weak       LOGINDISABLED inside TLS
 AUTH=GSSAPI LOGINDISABLED|1|^  weak       no way in that this library knows$
 AUTH=SCRAM-SHA-1 AUTH=SCRAM-SHA-256 AUTH=PLAIN|0|^safe: -s tls --auth strongest (SCRAM-SHA-256)$
+AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 LOGINDISABLED|0|^safe: -s tls --auth strongest (SCRAM-SHA-256
 SASL-IR -tls1_2|0|^  weak       TLS 1.2, not 1.3$
 END
 
