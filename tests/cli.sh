@@ -1081,24 +1081,20 @@ expect 1 1427
 end
 
 # tls_server CAPABILITIES WORD...: one connection on $port, in TLS, which is greeted and told no more; the words are for
-# openssl s_server.
+# openssl s_server. What it was sent is in $work/s_server, between what it says itself.
 tls_server() {
-    greeting="* OK [CAPABILITY IMAP4rev1 $1] hello\\r\\n"
+    rm -f "$work/s_in"
+    mkfifo "$work/s_in"
+    # Both ends open: it never sees an end of its input, and its greeting waits for the client there.
+    exec 3<>"$work/s_in"
+    printf '* OK [CAPABILITY IMAP4rev1 %s] hello\r\n' "$1" >&3
     shift
-    tries=0 server_pid=''
-    until [ -n "$server_pid" ] && kill -0 "$server_pid" 2>/dev/null; do
-        tries=$((tries + 1)) port=$(($$ % 10000 + 21000 + tries * 37))
-        [ $tries -lt 20 ] || return 1
-        {
-            sleep 0.4
-            # shellcheck disable=SC2059
-            printf "$greeting"
-            sleep 0.6
-        } | openssl s_server -accept "127.0.0.1:$port" -cert "$CERTS/good-lo2.pem" -key "$CERTS/good-lo2.key" -quiet \
-            -naccept 1 "$@" >"$work/s_server" 2>&1 &
-        server_pid=$!
-        sleep 0.2
-    done
+    : >"$work/s_server"
+    timeout 30 openssl s_server -naccept 1 -accept 127.0.0.1:0 -cert "$CERTS/good-lo2.pem" -key "$CERTS/good-lo2.key" \
+        "$@" <&3 >"$work/s_server" 2>&1 &
+    server_pid=$!
+    until_true grep -q '^ACCEPT ' "$work/s_server"
+    port=$(sed -n 's/^ACCEPT .*://p' "$work/s_server")
 }
 
 # A server that asks for a certificate, and lets nobody in without one.
@@ -1309,6 +1305,7 @@ while IFS='|' read -r capabilities expected text; do
     server_ends
     expect "$expected"
     in_out "$text"
+    ! grep -aq 'AUTHENTICATE\|LOGIN\|CAPABILITY\|^[a-z][0-9]' "$work/s_server" || fails 'something was sent'
     end
 done <<'END'
 AUTH=OAUTHBEARER AUTH=XOAUTH2 LOGINDISABLED|0|^safe: -s tls --auth oauthbearer,xoauth2 with a token$
@@ -1316,6 +1313,7 @@ AUTH=CRAM-MD5 LOGINDISABLED|0|^  weak       CRAM-MD5 only
 AUTH=CRAM-MD5 LOGINDISABLED|0|^  weak       LOGINDISABLED inside TLS
 AUTH=GSSAPI LOGINDISABLED|1|^  weak       no way in that this library knows$
 AUTH=SCRAM-SHA-1 AUTH=SCRAM-SHA-256 AUTH=PLAIN|0|^safe: -s tls --auth strongest (SCRAM-SHA-256)$
+AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 LOGINDISABLED|0|^safe: -s tls --auth strongest (SCRAM-SHA-256
 SASL-IR -tls1_2|0|^  weak       TLS 1.2, not 1.3$
 END
 
