@@ -554,11 +554,12 @@ typedef struct imapconnect_tls_options {
     /* 1: imapconnect_ticket() will give a ticket. 0 and no ticket: nothing is ever resumed. */
     int resume;
     /* What imapconnect_ticket() gave, to resume that session; 0 for none. It is taken back for the same host, port,
-       `secure`, `verify`, pins, own certificate and CAs (cert_data and ca_data, or else the paths) by the same build of
-       wolfSSL alone; anything else, and one that has changed by a bit, is IMAPCONNECT_E_TICKET before anything is sent.
-       It is used for a day after the last full handshake, and not on the last day of a certificate or later; then, and
-       where the server does not want it, the handshake is a full one and verifies all. Should that fail because of the
-       ticket, it is IMAPCONNECT_E_TICKET, too: forget it, and connect without. */
+       `secure`, `verify`, pins, own certificate and CAs (cert_data and ca_data, or else the paths; not what a wolfssl_ctx
+       trusts) by the same build of wolfSSL alone; anything else, and one that has changed by a bit, is
+       IMAPCONNECT_E_TICKET before anything is sent. It is used for a day after the last full handshake, and not on the
+       last day of a certificate or later; then, and where the server does not want it, the handshake is a full one and
+       verifies all. Should that fail because of the ticket, it is IMAPCONNECT_E_TICKET, too: forget it, and connect
+       without. */
     const void *ticket;
     size_t ticket_size;
 } imapconnect_tls_options;
@@ -5243,7 +5244,7 @@ static int imc_tls_bind(const imapconnect_tls *tls, uint8_t *binding)
 {
     const imapconnect_config *config = tls->config;
     const imapconnect_tls_options *options = config->tls;
-    byte how[4], digest[WC_SHA256_DIGEST_SIZE];
+    byte how[5], digest[WC_SHA256_DIGEST_SIZE];
     wc_Sha256 hash;
     int failed;
     if (wc_InitSha256(&hash) != 0)
@@ -5252,6 +5253,7 @@ static int imc_tls_bind(const imapconnect_tls *tls, uint8_t *binding)
     how[1] = tls->verify;
     how[2] = (byte)(tls->server->port >> 8);
     how[3] = (byte)tls->server->port;
+    how[4] = config->wolfssl_ctx != 0; /* what that trusts nobody can say */
     failed = imc_tls_bind_to(&hash, imc_tls_build, sizeof imc_tls_build) || imc_tls_bind_to(&hash, how, sizeof how) ||
              imc_tls_bind_to_host(&hash, tls->server) ||
              imc_tls_bind_to(&hash, options->pins, options->pin_count * IMAPCONNECT_PIN_SIZE) ||
