@@ -1192,6 +1192,8 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
    there is no newer one: RFC 8446 appendix C.4.
 
    It is as secret as the password: it holds the key of the session, and who can write it can pretend to be the server.
+   Who gets it later can read what was said in a session of TLS 1.2 that it resumed, and in one of TLS 1.3 where the
+   server has chosen to do without new keys (RFC 8446 section 2.2: wolfSSL 5.5 offers that).
    Throw it away with the key of your certificate, or when you no longer trust a CA. */
 IMAPCONNECT_API size_t imapconnect_ticket(const imapconnect_session *session, void *buffer, size_t size);
 
