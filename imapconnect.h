@@ -590,11 +590,12 @@ typedef struct imapconnect_tls_options {
     /* 1: imapconnect_ticket() will give a ticket. 0 and no ticket: nothing is ever resumed. */
     int resume;
     /* What imapconnect_ticket() gave, to resume that session; 0 for none. It is taken back for the same host, port,
-       `secure`, `verify`, pins, own certificate and CAs (cert_data and ca_data, or else the paths) by the same build of
-       wolfSSL alone; anything else, and one that has changed by a bit, is IMAPCONNECT_E_TICKET before anything is sent.
-       It is used for a day after the last full handshake, and not on the last day of a certificate or later; then, and
-       where the server does not want it, the handshake is a full one and verifies all. Should that fail because of the
-       ticket, it is IMAPCONNECT_E_TICKET, too: forget it, and connect without. */
+       `secure`, `verify`, pins, own certificate and CAs (cert_data and ca_data, or else the paths; not what a wolfssl_ctx
+       trusts) by the same build of wolfSSL alone; anything else, and one that has changed by a bit, is
+       IMAPCONNECT_E_TICKET before anything is sent. It is used for a day after the last full handshake, and not on the
+       last day of a certificate or later; then, and where the server does not want it, the handshake is a full one and
+       verifies all. Should that fail because of the ticket, it is IMAPCONNECT_E_TICKET, too: forget it, and connect
+       without. */
     const void *ticket;
     size_t ticket_size;
 } imapconnect_tls_options;
@@ -1297,6 +1298,8 @@ IMAPCONNECT_API unsigned imapconnect_ca_skipped(const imapconnect_session *sessi
    there is no newer one: RFC 8446 appendix C.4.
 
    It is as secret as the password: it holds the key of the session, and who can write it can pretend to be the server.
+   Who gets it later can read what was said in a session of TLS 1.2 that it resumed, and in one of TLS 1.3 where the
+   server has chosen to do without new keys (RFC 8446 section 2.2: wolfSSL 5.5 offers that).
    Throw it away with the key of your certificate, or when you no longer trust a CA. */
 IMAPCONNECT_API size_t imapconnect_ticket(const imapconnect_session *session, void *buffer, size_t size);
 
@@ -6348,7 +6351,7 @@ static int imc_tls_bind(const imapconnect_tls *tls, uint8_t *binding)
 {
     const imapconnect_config *config = tls->config;
     const imapconnect_tls_options *options = config->tls;
-    byte how[4], digest[WC_SHA256_DIGEST_SIZE];
+    byte how[5], digest[WC_SHA256_DIGEST_SIZE];
     wc_Sha256 hash;
     int failed;
     if (wc_InitSha256(&hash) != 0)
@@ -6357,6 +6360,7 @@ static int imc_tls_bind(const imapconnect_tls *tls, uint8_t *binding)
     how[1] = tls->verify;
     how[2] = (byte)(tls->server->port >> 8);
     how[3] = (byte)tls->server->port;
+    how[4] = config->wolfssl_ctx != 0; /* what that trusts nobody can say */
     failed = imc_tls_bind_to(&hash, imc_tls_build, sizeof imc_tls_build) || imc_tls_bind_to(&hash, how, sizeof how) ||
              imc_tls_bind_to_host(&hash, tls->server) ||
              imc_tls_bind_to(&hash, options->pins, options->pin_count * IMAPCONNECT_PIN_SIZE) ||

@@ -755,6 +755,9 @@ static void without_verification_a_certificate_must_still_be_there(void **state)
 
 /* ---- config.tls ---- */
 
+/* The envelope of a ticket: what it begins with, how many bytes say what it is bound to, and where the session begins. */
+enum { FORMAT = 1, BOUND = 16, HEAD = 19 };
+
 /* RFC 5280 section 4.1.2.5. Days of `date -d ... +%s`, divided by 86,400; the last whole one is the day before. */
 static void the_last_day_of_a_certificate(void **state)
 {
@@ -857,11 +860,6 @@ static void a_pin_is_the_hash_of_the_key(void **state)
     free(c);
 }
 
-/* A ticket of ours: format, last day in two bytes, what it is bound to, then wolfSSL's. */
-#define TICKET_FORMAT  1
-#define TICKET_BINDING 16
-#define TICKET_HEAD    (3 + TICKET_BINDING)
-
 /* The certificates of make_certificate() end in 2035, on day 23,741. */
 static void a_ticket_is_good_for_a_day(void **state)
 {
@@ -905,7 +903,7 @@ static void expect_bound_like(const uint8_t *to, const char *host)
 {
     imapconnect_tls_options options;
     imapconnect_config config;
-    uint8_t binding[TICKET_BINDING];
+    uint8_t binding[BOUND];
 
     memset(&options, 0, sizeof options);
     imapconnect_config_init(&config);
@@ -918,7 +916,7 @@ static void what_does_not_change_the_binding(void **state)
 {
     imapconnect_tls_options options;
     imapconnect_config config;
-    uint8_t binding[TICKET_BINDING];
+    uint8_t binding[BOUND];
 
     (void)state;
     memset(&options, 0, sizeof options);
@@ -963,7 +961,7 @@ static void what_changes_the_binding(void **state)
                  {"127.0.0.1", 1, 1, 0, 0, 0, 0, 0},
                  {"127.0.0.2", 1, 1, 0, 0, 0, 0, 0},
                  {"::1", 1, 1, 0, 0, 0, 0, 0}};
-    uint8_t bindings[COUNT(cases)][TICKET_BINDING];
+    uint8_t bindings[COUNT(cases)][BOUND];
     size_t i, j;
 
     (void)state;
@@ -992,13 +990,13 @@ static void what_changes_the_binding(void **state)
 /* An envelope round something: every changed bit, every other length, every other binding is noticed. */
 static void a_changed_ticket_is_none(void **state)
 {
-    byte binding[TICKET_BINDING], ticket[TICKET_HEAD + 20 + WC_SHA256_DIGEST_SIZE];
+    byte binding[BOUND], ticket[HEAD + 20 + WC_SHA256_DIGEST_SIZE];
     size_t i, sealed = sizeof ticket - WC_SHA256_DIGEST_SIZE;
 
     (void)state;
     memset(binding, 7, sizeof binding);
     memset(ticket, 9, sizeof ticket);
-    ticket[0] = TICKET_FORMAT;
+    ticket[0] = FORMAT;
     memcpy(ticket + 3, binding, sizeof binding);
     assert_int_equal(wc_Sha256Hash(ticket, (word32)sealed, ticket + sealed), 0);
     assert_int_equal(imc_tls_is_ours(ticket, sizeof ticket, binding), 1);
@@ -1029,7 +1027,7 @@ static void days_on_which_a_ticket_is_used(void **state)
     static const struct {
         int day, code;
     } cases[] = {{-2, 0}, {-1, 0}, {0, IMAPCONNECT_E_TICKET}, {1, IMAPCONNECT_E_TICKET}, {2, 0}, {3, 0}};
-    byte ticket[TICKET_HEAD + 8 + WC_SHA256_DIGEST_SIZE];
+    byte ticket[HEAD + 8 + WC_SHA256_DIGEST_SIZE];
     imapconnect_tls_options options;
     imapconnect_config config;
     imapconnect_server server;
@@ -1042,13 +1040,13 @@ static void days_on_which_a_ticket_is_used(void **state)
     config.tls = &options;
     parse_server(&server, "imap.example.org");
     bind_this("imap.example.org", IMAPCONNECT_TLS, 0, &config, ticket + 3);
-    memset(ticket + TICKET_HEAD, 0xff, 8);
+    memset(ticket + HEAD, 0xff, 8);
     options.ticket = ticket;
     options.ticket_size = sizeof ticket;
     for (i = 0; i < COUNT(cases); i++) {
         int day = imc_tls_today() + cases[i].day;
 
-        ticket[0] = TICKET_FORMAT;
+        ticket[0] = FORMAT;
         ticket[1] = (byte)(day >> 8);
         ticket[2] = (byte)day;
         assert_int_equal(wc_Sha256Hash(ticket, (word32)sealed, ticket + sealed), 0);

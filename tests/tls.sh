@@ -1189,6 +1189,9 @@ tickets_used() {
         expect "ticket, used, $version: its last day stays" "$(head -c 3 "$work/next" | cksum)" \
             "$(head -c 3 "$work/ticket" | cksum)"
         cp "$work/ticket" "$work/ticket.$version"
+        why=''
+        [ "$(wc -c <"$work/ticket")" -lt 600 ] || why="it has $(wc -c <"$work/ticket") bytes"
+        check "ticket, $version: without the certificates" "$why"
         twice 'not kept' 0 -R -R
         twice 'never asked for' 0 '' ''
         expect "ticket, never asked for, $version: none given" "$(wc -c <"$work/ticket")" 0
