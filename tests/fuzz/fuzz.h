@@ -3,12 +3,14 @@
    A target runs one input in several ways (fuzz_ways): the server's bytes at once, one by one, or in pieces by chance,
    with and without would-block, blocking and not. All ways must end alike, in result, rows, list, log, stream and wire.
 
-   What the server says is a text, the script. Three of its bytes mean something:
+   What the server says is a text, the script. Five of its bytes mean something:
 
        |   here the server waits for the client: for a line (with the literals in it that need no "+"), or for the
            size of a literal that waits for its "+"
        ^   here it does not wait so long: it goes on as soon as the client has begun to send
        `   the tag of the command that the client sent last
+     \x02   what stands from here to the next \x02 is said in base64; in that
+     \x01   is the signature of SCRAM that the client must see (scram.h), or what it is without one, "?"
 
    so that an input of nothing but `+ OK` is a good server. Behind its end the server is silent, hangs up, or fails.
 
@@ -187,6 +189,8 @@ static const fuzz_way fuzz_ways[FUZZ_WAYS] = {{"blocking, at once", 0, FUZZ_WHOL
 
 enum fuzz_end { FUZZ_SILENT, FUZZ_CLOSED, FUZZ_RESET, FUZZ_ZERO, FUZZ_UNKNOWN_NUMBER, FUZZ_ENDS };
 
+struct fuzz_run;
+
 /* What is the same in all ways. */
 typedef struct fuzz_script {
     fuzz_text says;       /* the server; see above */
@@ -197,11 +201,12 @@ typedef struct fuzz_script {
     unsigned late_opens;  /* so often `open` answers WANT */
     int no_log;
     size_t list_size;
-    int early;       /* it has a "^" */
-    int log_varies;  /* it has a wait for news: where in the log DONE stands is up to the pieces */
-    uint32_t seed;   /* for the pieces */
-    char secret[20]; /* in the password, and nowhere else */
-    char user[20];   /* in the user name */
+    int early;      /* it has a "^" */
+    int log_varies; /* it has a wait for news: where in the log DONE stands is up to the pieces */
+    void (*on_line)(struct fuzz_run *run, const char *line, size_t count); /* of the client, without CRLF; or 0 */
+    uint32_t seed;                                                         /* for the pieces */
+    char secret[20];                                                       /* in the password, and nowhere else */
+    char user[20];                                                         /* in the user name */
 } fuzz_script;
 
 /* What the client has written, byte by byte. */
@@ -247,9 +252,16 @@ typedef struct fuzz_run {
     int opens, closes;
     unsigned logged, lines, rows;
     int last_event;
-    uint32_t literal; /* of the server: bytes to come */
-    int blurred;      /* the session ended in the middle of a line: how much of that was taken is up to the pieces */
-    int utf8;         /* ENABLE UTF8=ACCEPT was sent and may be on */
+    fuzz_text plus[2];  /* the last two continuations that the client has taken, the newest behind */
+    int in_response;    /* it has taken a part of one, */
+    int is_plus;        /* and the newest one is a continuation; */
+    int owes;           /* one that the client has not answered */
+    char signature[48]; /* what a server that knows the password says in SCRAM, once the client has proved itself; */
+    unsigned char keys[4][32]; /* what nobody may see then, */
+    size_t key_size;           /* so many bytes each */
+    uint32_t literal;          /* of the server: bytes to come */
+    int blurred; /* the session ended in the middle of a line: how much of that was taken is up to the pieces */
+    int utf8;    /* ENABLE UTF8=ACCEPT was sent and may be on */
     fuzz_text log;
     fuzz_text events;   /* the stream as the callback got it, with marks */
     fuzz_text answered; /* the same without */
@@ -403,7 +415,7 @@ static int fuzz_wire_is_data(const fuzz_run *run, const char *line, size_t count
     for (i = 0; i < count; i++)
         if (slow_base64_value(line[i]) < 0 && line[i] != '=')
             return 0;
-    return count > 8;
+    return run->owes; /* it may be empty */
 }
 
 /* The line is whole. */
@@ -417,6 +429,9 @@ static void fuzz_wire_line_end(fuzz_run *run)
     fuzz_require(run, !p->quoted || run->loose, "a line of the client ends in a quoted string");
     if (!p->goes_on && !fuzz_wire_is_data(run, line, count))
         fuzz_wire_command(run, line, count);
+    if (!p->goes_on && run->script->on_line != 0)
+        run->script->on_line(run, line, count);
+    run->owes = 0;
     p->quoted = p->escaped = 0;
     p->goes_on = size >= 0;
     p->line = run->wire.count;
@@ -508,12 +523,37 @@ static int fuzz_is_time(const fuzz_run *run, char sign)
     return sign == '^' && run->turns == run->released && run->wire.count > run->turned;
 }
 
+/* What is to be said in base64, from its beginning to its end. */
+static void fuzz_release_encoded(fuzz_run *run)
+{
+    const fuzz_text *says = &run->script->says;
+    fuzz_text plain = {0, 0, 0};
+    char *encoded;
+    for (run->at++; run->at < says->count && says->bytes[run->at] != '\2'; run->at++) {
+        if (says->bytes[run->at] != '\1')
+            fuzz_add(&plain, says->bytes + run->at, 1);
+        else
+            fuzz_say(&plain, "%s", run->signature[0] != '\0' ? run->signature : "?");
+    }
+    encoded = (char *)malloc(2 * plain.count + 8);
+    if (encoded == 0)
+        abort();
+    fuzz_add(&run->stream, encoded, slow_base64_encode((unsigned char *)plain.bytes, plain.count, '=', encoded));
+    run->at -= run->at == says->count;
+    free(encoded);
+    free(plain.bytes);
+}
+
 /* The server says what it can say now. */
 static void fuzz_release(fuzz_run *run)
 {
     const fuzz_text *says = &run->script->says;
     for (; run->at < says->count; run->at++) {
         char c = says->bytes[run->at];
+        if (c == '\2') {
+            fuzz_release_encoded(run);
+            continue;
+        }
         if (c != '|' && c != '^') {
             if (c == '`')
                 fuzz_say(&run->stream, "a%u", (unsigned)run->parser.tag);
@@ -758,11 +798,27 @@ static void fuzz_check_event(fuzz_run *run, int event, const char *bytes, size_t
     }
 }
 
+/* Continuations are kept: an exchange rests on them. */
+static void fuzz_keep_plus(fuzz_run *run, int event, const char *bytes, size_t count)
+{
+    fuzz_text oldest = run->plus[0];
+    if (event == IMAPCONNECT_LINE && !run->in_response && (run->is_plus = bytes[0] == '+') != 0) {
+        run->plus[0] = run->plus[1];
+        run->plus[1] = oldest;
+        run->plus[1].count = 0;
+        run->owes = 1;
+    }
+    run->in_response = event != IMAPCONNECT_LINE_END;
+    if (event == IMAPCONNECT_LINE && run->is_plus)
+        fuzz_add(&run->plus[1], bytes, count);
+}
+
 static int fuzz_on_response(void *user, int event, const char *bytes, size_t count)
 {
     fuzz_run *run = (fuzz_run *)user;
     int begins = event == IMAPCONNECT_LITERAL_BEGIN;
     fuzz_check_event(run, event, bytes, count);
+    fuzz_keep_plus(run, event, bytes, count);
     if (event != run->last_event)
         fuzz_say(&run->events, "<%d %zu>", event, begins ? count : 0);
     run->last_event = event;
@@ -776,16 +832,16 @@ static int fuzz_on_response(void *user, int event, const char *bytes, size_t cou
 
 /* ---- secrets ---- */
 
-/* Does a text hold the secret: as it is, in hex, in base64 at each of three places in a group? */
-static int fuzz_has_secret(const char *bytes, size_t count, const char *secret)
+/* Does a text hold these bytes: as they are, in hex, in base64 at each of three places in a group? */
+static int fuzz_has_bytes(const char *bytes, size_t count, const unsigned char *secret, size_t size)
 {
-    unsigned char shifted[32];
+    unsigned char shifted[40];
     char other[80];
-    size_t size = strlen(secret), i, k;
-    if (fuzz_contains(bytes, count, secret, size))
+    size_t i, k;
+    if (fuzz_contains(bytes, count, (const char *)secret, size))
         return 1;
     for (i = 0; i < size; i++)
-        (void)snprintf(other + 2 * i, 3, "%02x", (unsigned)(uint8_t)secret[i]);
+        (void)snprintf(other + 2 * i, 3, "%02x", (unsigned)secret[i]);
     if (fuzz_contains(bytes, count, other, 2 * size))
         return 1;
     for (k = 0; k < 3; k++) {
@@ -798,20 +854,45 @@ static int fuzz_has_secret(const char *bytes, size_t count, const char *secret)
     return 0;
 }
 
-/* The answer to a challenge is as good as the password: it stands on the wire, and must stand nowhere else. */
+static int fuzz_has_secret(const char *bytes, size_t count, const char *secret)
+{
+    return fuzz_has_bytes(bytes, count, (const unsigned char *)secret, strlen(secret));
+}
+
+/* The keys of SCRAM are as good as the password, too. */
+static int fuzz_has_key(const fuzz_run *run, const char *bytes, size_t count)
+{
+    size_t i;
+    for (i = 0; run->key_size != 0 && i < sizeof run->keys / sizeof run->keys[0]; i++)
+        if (fuzz_has_bytes(bytes, count, run->keys[i], run->key_size))
+            return 1;
+    return 0;
+}
+
+/* The answer to a challenge is as good as the password: it stands on the wire, and must stand nowhere else. So is what
+   goes with AUTHENTICATE. */
 static int fuzz_has_answer(const fuzz_run *run, const char *bytes, size_t count)
 {
     const fuzz_text *wire = &run->wire;
-    size_t at, end;
+    size_t at, end, start;
     for (at = 0; at < run->parser.plain; at = end + 1) {
         for (end = at; end < run->parser.plain && wire->bytes[end] != '\n';)
             end++;
-        if (end - at > 40 && slow_base64_value(wire->bytes[at]) >= 0 && wire->bytes[end - 1] == '\r' &&
-            !fuzz_contains(wire->bytes + at, end - at, " ", 1) &&
-            fuzz_contains(bytes, count, wire->bytes + at, end - 1 - at))
+        for (start = end; start > at && wire->bytes[start - 1] != ' ';)
+            start--;
+        if (end - start > 40 && slow_base64_value(wire->bytes[start]) >= 0 && wire->bytes[end - 1] == '\r' &&
+            (start == at || fuzz_mentions(wire->bytes + at, start - at, "AUTHENTICATE")) &&
+            fuzz_contains(bytes, count, wire->bytes + start, end - 1 - start))
             return 1;
     }
     return 0;
+}
+
+/* Any of them. */
+static int fuzz_leaks(const fuzz_run *run, const char *bytes, size_t count)
+{
+    return fuzz_has_secret(bytes, count, run->script->secret) || fuzz_has_key(run, bytes, count) ||
+           fuzz_has_answer(run, bytes, count);
 }
 
 static void fuzz_check_secrets(fuzz_run *run)
@@ -820,18 +901,12 @@ static void fuzz_check_secrets(fuzz_run *run)
     const imapconnect_session *session = run->session;
     if (fuzz_has_secret(run->stream.bytes, run->stream.count, secret))
         return; /* it was the server who said it */
-    fuzz_require(run, !fuzz_has_secret(run->log.bytes, run->log.count, secret),
-                 "SECURITY 3, 26: a secret in the log");
-    fuzz_require(run, !fuzz_has_answer(run, run->log.bytes, run->log.count),
-                 "SECURITY 3, 26: the answer to the challenge is in the log");
-    fuzz_require(run, !fuzz_has_secret(run->outcome.bytes, run->outcome.count, secret), "a secret in the list");
-    fuzz_require(run, !fuzz_has_secret(run->results.bytes, run->results.count, secret),
-                 "a secret in the server's text");
+    fuzz_require(run, !fuzz_leaks(run, run->log.bytes, run->log.count), "SECURITY 3, 26: a secret in the log");
+    fuzz_require(run, !fuzz_leaks(run, run->outcome.bytes, run->outcome.count), "a secret in the list");
+    fuzz_require(run, !fuzz_leaks(run, run->results.bytes, run->results.count), "a secret in the server's text");
     ASAN_UNPOISON_MEMORY_REGION(run->session->in, sizeof run->session->in);
-    fuzz_require(run, !fuzz_has_secret((const char *)session, sizeof *session, secret),
+    fuzz_require(run, !fuzz_leaks(run, (const char *)session, sizeof *session),
                  "SECURITY 3, 27: a secret is left in the session");
-    fuzz_require(run, !fuzz_has_answer(run, (const char *)session, sizeof *session),
-                 "SECURITY 3, 27: the answer to the challenge is left in the session");
 }
 
 /* ---- calls ---- */
@@ -955,15 +1030,15 @@ static void fuzz_config(const fuzz_run *run, imapconnect_config *config)
 
 static void fuzz_clear(fuzz_run *run)
 {
-    fuzz_text kept[8];
-    fuzz_text *const texts[8] = {&run->stream,   &run->wire,    &run->log,  &run->events,
-                                 &run->answered, &run->outcome, &run->told, &run->results};
+    fuzz_text kept[10];
+    fuzz_text *const texts[10] = {&run->stream,  &run->wire, &run->log,     &run->events,  &run->answered,
+                                  &run->outcome, &run->told, &run->results, &run->plus[0], &run->plus[1]};
     size_t i;
-    for (i = 0; i < 8; i++)
+    for (i = 0; i < 10; i++)
         kept[i] = *texts[i];
     free(run->names.bytes);
     memset(run, 0, sizeof *run);
-    for (i = 0; i < 8; i++) {
+    for (i = 0; i < 10; i++) {
         *texts[i] = kept[i];
         texts[i]->count = 0;
         fuzz_add(texts[i], "", 0);

@@ -21,6 +21,43 @@ BEGIN {
         letters["rows " pairs[i]] = pairs[i + 1]
     split("IDLE MOVE UIDPLUS LITERAL+ LITERAL-", offers, " ")
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`"
+    split("external 1 oauthbearer 2 xoauth2 4 scram-sha-256-plus 8 scram-sha-256 16 scram-sha-1 32 cram-md5 64 " \
+        "plain 128 login 256 strongest 504 in-clear 512", pairs, " ")
+    for (i = 1; i in pairs; i += 2)
+        bits[pairs[i]] = pairs[i + 1]
+}
+
+# An option of so much, as an octal escape: 'A' is 0.
+function option(value) {
+    value = (value + 65) % 256
+    return sprintf("\\0%d%d%d", int(value / 64), int(value / 8) % 8, value % 8)
+}
+
+# `auth: plain in-clear`: the sum, as fuzz_connect.c reads it.
+function sum_of(words,    names, sum, i) {
+    for (i = split(words, names, " "); i > 0; i--)
+        sum += bits[names[i]]
+    return sum
+}
+
+# An answer in base64 is one of ours; the signature of SCRAM must be that for the fuzzer's password, where it is right.
+function said(line) {
+    if (name ~ /^auth-scram/ && name !~ /wrong|signature-/ && line ~ /^S: \+ dj[0-3]/)
+        return "+ \\0002v=\\0001\\0002"
+    return unescape(substr(line, 4))
+}
+
+# Which kind of argument, see argument() in fuzz_connect.c.
+function kind_of(value) {
+    if (value ~ /\\x/)
+        return 3
+    if (value ~ /[,=]/)
+        return 8
+    if (value ~ /\*255/)
+        return 6
+    if (value ~ /\*256/)
+        return 7
+    return value ~ /\*4000/ ? 11 : value == "" ? 15 : 0
 }
 
 function hex(digit) {
@@ -82,7 +119,8 @@ function finish(    options) {
     if (target != "connect")
         sub(/^\|/, "", script) # there the target waits by itself
     if (target == "connect")
-        print name, options substr(alphabet, mode + 1, 1) kind "A" substr(calls, 1, 6) "\\n" script
+        print name, options substr(alphabet, mode + 1, 1) option(user + 16 * password) "A" option(auth % 256) \
+            option(int(auth / 256)) iterations substr(calls, 1, 6) "\\n" script
     else if (target == "responses")
         print name, options "A" substr(calls, 1, 6) "\\n" script
     else
@@ -95,14 +133,18 @@ FNR == 1 {
     sub(/.*\//, "", name)
     sub(/\.txt$/, "", name)
     script = calls = preauth = ""
-    ending = kind = "A"
-    skip = mode = said = 0
+    ending = iterations = "A"
+    skip = mode = lines = user = password = auth = 0
 }
 
 /^secure: 1/ { skip = 1 }
 /^secure: 2/ { mode += 1 }
 /^refuse_cleartext: 1/ { mode += 2 }
-/^(user|password): .*\\x/ { kind = "D" }
+/^user:/ { user = kind_of(substr($0, 7)) }
+/^password:/ { password = kind_of(substr($0, 11)) }
+/^auth: / { auth = sum_of(substr($0, 7)) }
+/^iterations: 10$/ { iterations = "C" }
+/^iterations: 600/ { iterations = "F" }
 /^call: / {
     if (!((target " " $2) in letters))
         skip = 1
@@ -113,9 +155,9 @@ FNR == 1 {
 /^S! RESET/ { ending = "C" }
 /^C! TLS/ || (/^C: / && !/\+}$/) { script = script "|" }
 /^S[:>]/ {
-    if (!said++ && target != "connect" && index($0, "S: * PREAUTH") == 1)
+    if (!lines++ && target != "connect" && index($0, "S: * PREAUTH") == 1)
         preauth = $0 # the target says that itself
     else
-        script = script unescape(substr($0, 4)) (/^S:/ ? "\\r\\n" : "")
+        script = script said($0) (/^S:/ ? "\\r\\n" : "")
 }
 END { finish() }
