@@ -252,10 +252,10 @@ typedef struct fuzz_run {
     int opens, closes;
     unsigned logged, lines, rows;
     int last_event;
-    fuzz_text plus[2];  /* the last two continuations that the client has taken, the newest behind */
+    fuzz_text plus[2];  /* the newest continuation that the client has taken, and one that is not whole */
     int in_response;    /* it has taken a part of one, */
-    int is_plus;        /* and the newest one is a continuation; */
-    int owes;           /* one that the client has not answered */
+    int is_plus;        /* which is a continuation; */
+    int owes;           /* one is not answered */
     char signature[48]; /* what a server that knows the password says in SCRAM, once the client has proved itself; */
     unsigned char keys[4][32]; /* what nobody may see then, */
     size_t key_size;           /* so many bytes each */
@@ -798,19 +798,23 @@ static void fuzz_check_event(fuzz_run *run, int event, const char *bytes, size_t
     }
 }
 
-/* Continuations are kept: an exchange rests on them. */
+/* The newest continuation is kept, once it is whole: an exchange rests on it. */
 static void fuzz_keep_plus(fuzz_run *run, int event, const char *bytes, size_t count)
 {
-    fuzz_text oldest = run->plus[0];
-    if (event == IMAPCONNECT_LINE && !run->in_response && (run->is_plus = bytes[0] == '+') != 0) {
-        run->plus[0] = run->plus[1];
-        run->plus[1] = oldest;
-        run->plus[1].count = 0;
-        run->owes = 1;
+    fuzz_text *begun = &run->plus[1], whole = run->plus[1];
+    if (event == IMAPCONNECT_LINE && !run->in_response) {
+        run->is_plus = bytes[0] == '+';
+        begun->count = 0;
     }
     run->in_response = event != IMAPCONNECT_LINE_END;
     if (event == IMAPCONNECT_LINE && run->is_plus)
-        fuzz_add(&run->plus[1], bytes, count);
+        fuzz_add(begun, bytes, count);
+    if (event == IMAPCONNECT_LINE_END && run->is_plus) {
+        *begun = run->plus[0];
+        run->plus[0] = whole;
+        run->owes = 1;
+        run->is_plus = 0;
+    }
 }
 
 static int fuzz_on_response(void *user, int event, const char *bytes, size_t count)

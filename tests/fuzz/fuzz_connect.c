@@ -146,7 +146,7 @@ static void check_proof(fuzz_run *run, const exchange *now, const char *line, si
     char proof[48];
     const char *value = 0, *nonce = 0;
     size_t size;
-    fuzz_require(run, run->plus[1].count > 2 && scram_decode(&server, run->plus[1].bytes + 2, run->plus[1].count - 2),
+    fuzz_require(run, run->plus[0].count > 2 && scram_decode(&server, run->plus[0].bytes + 2, run->plus[0].count - 2),
                  "a proof, and no challenge");
     fuzz_require(run,
                  scram_decode(&last, line, count) && strncmp(last.bytes, "c=biws,", 7) == 0 &&
@@ -172,8 +172,8 @@ static int is_signed(const fuzz_run *run)
     static fuzz_text last;
     const char *value = 0;
     size_t size = strlen(run->signature);
-    return size != 0 && run->plus[1].count > 2 &&
-           scram_decode(&last, run->plus[1].bytes + 2, run->plus[1].count - 2) && strncmp(last.bytes, "v=", 2) == 0 &&
+    return size != 0 && run->plus[0].count > 2 &&
+           scram_decode(&last, run->plus[0].bytes + 2, run->plus[0].count - 2) && strncmp(last.bytes, "v=", 2) == 0 &&
            scram_value(&last, 'v', &value) == size && memcmp(value, run->signature, size) == 0;
 }
 

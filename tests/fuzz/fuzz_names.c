@@ -1,5 +1,6 @@
-/* fuzz_names.c: what turns one text into another: the challenge's base64, the answer to it, the server's text, and the
-   names of mailboxes, both ways. Each is compared with slow.h, or with the system's own.
+/* fuzz_names.c: what turns one text into another: the challenge's base64, the answer to it, the server's text, the names
+   of mailboxes, both ways; what a mechanism says first, what SCRAM is answered, and the envelope of a session ticket. Each
+   is compared with slow.h, with the system's own, or with what is done here again in a plainer way.
 
    An input: a letter for what is tried, and the text. Texts stand in memory of exactly their size, so that
    AddressSanitizer sees whoever reads or writes behind them. */
@@ -338,10 +339,225 @@ static void try_in_place(const char *text, size_t count)
     free(engine);
 }
 
+/* ---- what a mechanism says first ---- */
+
+/* The user name as RFC 5802 section 5.1 wants it, with the escapes taken out again: is it the same? */
+static void check_escaped(const char *bytes, size_t size, const char *user, const char *text, size_t count)
+{
+    size_t at, used = 0;
+    for (at = 0; at < size; at++, used++) {
+        int coded = bytes[at] == '=';
+        char c = bytes[at];
+        require(c != ',', "a comma in a name");
+        if (coded) {
+            require(size - at > 2 && (memcmp(bytes + at, "=2C", 3) == 0 || memcmp(bytes + at, "=3D", 3) == 0),
+                    "an escape that is none");
+            c = bytes[at + 1] == '2' ? ',' : '=';
+            at += 2;
+        }
+        require(user[used] == c, "another name");
+    }
+    require(user[used] == '\0', "a part of the name");
+}
+
+/* All of a first message, in memory of exactly its size. */
+static char *payload(const char *before, const char *format, const char *const *texts, size_t *size)
+{
+    imapconnect_payload state;
+    char *out = (char *)malloc(4 * MOST);
+    int c;
+    if (out == 0)
+        abort();
+    memset(&state, 0, sizeof state);
+    state.text = before;
+    state.format = format;
+    for (*size = 0; (c = imc_payload_next(&state, texts)) >= 0;)
+        out[(*size)++] = (char)c;
+    return out;
+}
+
+/* The first messages of the mechanisms: what stands before the user name, what between it and the password, what behind
+   that; "" is a NUL. The name is escaped where the third is 1. */
+static void try_payload(const char *text, size_t count)
+{
+    static const struct {
+        const char *format, *parts[3];
+        size_t sizes[3];
+        int escaped, user, password;
+    } firsts[] = {{"%0", {"", "", ""}, {0, 0, 0}, 0, 1, 0},
+                  {"n,a=%e,\1auth=Bearer %1\1\1", {"n,a=", ",\1auth=Bearer ", "\1\1"}, {4, 14, 2}, 1, 1, 1},
+                  {"user=%0\1auth=Bearer %1\1\1", {"user=", "\1auth=Bearer ", "\1\1"}, {5, 13, 2}, 0, 1, 1},
+                  {"n=%e,r=%2", {"n,,n=", ",r=nonce", ""}, {5, 8, 0}, 1, 1, 0},
+                  {"%z%0%z%1", {"", "", ""}, {1, 1, 0}, 0, 1, 1}};
+    size_t kind = count == 0 ? 0 : (uint8_t)text[0] % 5, size, password, user;
+    char *user_text = as_string(text + (count != 0), count - (count != 0)), *line = strchr(user_text, '\n'), *out;
+    const char *texts[3];
+    texts[0] = user_text;
+    texts[1] = line == 0 ? "" : line + 1;
+    texts[2] = "nonce";
+    if (line != 0)
+        *line = '\0';
+    out = payload(kind == 3 ? "n,," : 0, firsts[kind].format, texts, &size);
+    password = firsts[kind].password ? strlen(texts[1]) : 0;
+    user = size - password - firsts[kind].sizes[0] - firsts[kind].sizes[1] - firsts[kind].sizes[2];
+    require(user <= size && memcmp(out, firsts[kind].parts[0], firsts[kind].sizes[0]) == 0, "another beginning");
+    if (firsts[kind].escaped)
+        check_escaped(out + firsts[kind].sizes[0], user, texts[0], text, count);
+    else
+        require(user == strlen(texts[0]) && memcmp(out + firsts[kind].sizes[0], texts[0], user) == 0, "another name");
+    user += firsts[kind].sizes[0];
+    require(memcmp(out + user, firsts[kind].parts[1], firsts[kind].sizes[1]) == 0, "another middle");
+    user += firsts[kind].sizes[1];
+    require(memcmp(out + user, texts[1], password) == 0 &&
+                memcmp(out + user + password, firsts[kind].parts[2], firsts[kind].sizes[2]) == 0,
+            "another password, or another end");
+    free(out);
+    free(user_text);
+}
+
+/* ---- SCRAM ---- */
+
+/* server-first-message, RFC 5802 section 7: is it one? The three attributes at its beginning, if so. */
+static int scram_is_first(const char *text, size_t count, const char *nonce, const char **values, size_t *sizes)
+{
+    size_t at = 0, i, k;
+    unsigned long long number = 0;
+    for (i = 0; i < 3; i++, at++) {
+        if (at + 2 >= count || text[at] != "rsi"[i] || text[at + 1] != '=')
+            return 0;
+        values[i] = text + at + 2;
+        for (at += 2; at < count && text[at] != ',';)
+            at++;
+        sizes[i] = (size_t)(text + at - values[i]);
+        if (sizes[i] == 0)
+            return 0;
+    }
+    for (k = 0; k < sizes[2]; k++) {
+        if (values[2][k] < '0' || values[2][k] > '9' || k == 10)
+            return 0;
+        number = number * 10 + (unsigned long long)(values[2][k] - '0');
+    }
+    return number <= 0xffffffffu && sizes[0] > strlen(nonce) && sizes[0] <= 200 &&
+           memcmp(values[0], nonce, strlen(nonce)) == 0;
+}
+
+/* A letter for the length of our nonce, and the message. */
+static void try_scram(const char *text, size_t count)
+{
+    static const char ours[] = "AAECAwQFBgcICQoLDA0ODxAR";
+    const char *nonce = ours + (count == 0 ? 0 : (uint8_t)(text[0] - 'A') % sizeof ours), *values[3], *texts[3];
+    size_t sizes[3];
+    imc_scram scram;
+    char *exact;
+    int right;
+    text += count != 0;
+    count -= count != 0;
+    exact = exactly(text, count);
+    memset(&scram, 0, sizeof scram);
+    texts[0] = texts[1] = "";
+    texts[2] = nonce;
+    scram.texts = texts;
+    scram.message.bytes = (const unsigned char *)exact;
+    scram.message.count = count;
+    right = scram_is_first(exact, count, nonce, values, sizes);
+    require(imc_scram_parse(&scram) == right, "is it server-first-message, or not?");
+    if (right) {
+        require((const char *)scram.nonce.bytes == values[0] && scram.nonce.count == sizes[0], "another nonce");
+        require((const char *)scram.salt.bytes == values[1] && scram.salt.count == sizes[1], "another salt");
+        require(scram.iterations == strtoul(values[2], 0, 10) || values[2] + sizes[2] == exact + count,
+                "another number of iterations");
+    }
+    free(exact);
+}
+
+/* A letter for the room, and base64. */
+static void try_salt(const char *text, size_t count)
+{
+    static unsigned char wanted[MOST];
+    size_t room = count == 0 ? 0 : (uint8_t)(text[0] - 'A') % 72, used;
+    imc_slice slice;
+    unsigned char *out = (unsigned char *)malloc(room == 0 ? 1 : room);
+    char *exact;
+    long right;
+    if (out == 0)
+        abort();
+    text += count != 0;
+    count -= count != 0;
+    exact = exactly(text, count);
+    slice.bytes = (const unsigned char *)exact;
+    slice.count = count;
+    right = slow_base64_decode(text, count, wanted);
+    used = imc_scram_decode(&slice, out, room);
+    if (right <= 0 || count / 4 * 3 > room)
+        require(used == 0, "what is not strict base64, or too long, is decoded");
+    else
+        require(used == (size_t)right && memcmp(out, wanted, used) == 0, "a salt is decoded wrong");
+    free(exact);
+    free(out);
+}
+
+/* ---- the envelope of a session ticket ---- */
+
+#ifdef IMC_HAS_TICKETS
+
+/* Is it taken, in memory of exactly its size? */
+static int is_ours(const unsigned char *ticket, size_t size, const uint8_t *binding)
+{
+    char *exact = exactly((const char *)ticket, size);
+    int ours = imc_tls_is_ours((const byte *)exact, size, binding);
+    free(exact);
+    return ours;
+}
+
+/* Two bytes for what is changed, and what the ticket holds: by itself it is none, in an envelope it is, and with one bit
+   changed or one byte less it is none again. wolfSSL reads what is in it, whatever that is. */
+static void try_ticket(const char *text, size_t count)
+{
+    static WOLFSSL_CTX *context;
+    static unsigned char ticket[MOST + 64];
+    const uint8_t binding[IMC_TICKET_BINDING] = {1, 2, 3};
+    size_t size = 3 + sizeof binding, at = count < 2 ? 0 : (size_t)((uint8_t)text[0] << 8 | (uint8_t)text[1]);
+    size_t held = count < 2 ? 0 : count - 2;
+    imapconnect_tls tls;
+    require(!is_ours((const unsigned char *)text, count, binding), "anything is a ticket");
+    ticket[0] = IMC_TICKET_FORMAT;
+    memcpy(ticket + 3, binding, sizeof binding);
+    memcpy(ticket + size, text + count - held, held);
+    size += held;
+    if (wc_Sha256Hash(ticket, (word32)size, ticket + size) != 0)
+        abort();
+    size += WC_SHA256_DIGEST_SIZE;
+    require(is_ours(ticket, size, binding) == (held != 0),
+            "a ticket that is whole is refused, or an empty one taken");
+    require(!is_ours(ticket, at % size, binding), "a part of a ticket is one");
+    ticket[at / 8 % size] ^= (unsigned char)(1u << at % 8);
+    require(!is_ours(ticket, size, binding), "a ticket that has changed by a bit is taken");
+    if (context == 0)
+        context = wolfSSL_CTX_new(wolfTLS_client_method());
+    memset(&tls, 0, sizeof tls);
+    if (held == 0 || (tls.ssl = wolfSSL_new(context)) == 0)
+        return;
+    ticket[at / 8 % size] ^= (unsigned char)(1u << at % 8);
+    at = (size_t)(imc_tls_offer(&tls, ticket, size) + 2000);
+    wolfSSL_free(tls.ssl);
+    require(at == 2000 || at == (size_t)(2000 + IMAPCONNECT_E_TICKET), "another result");
+}
+
+#else
+
+static void try_ticket(const char *text, size_t count)
+{
+    (void)text;
+    (void)count;
+}
+
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const trials[])(const char *, size_t) = {try_base64, try_cram, try_server,
-                                                           try_utf8,   try_utf7, try_in_place};
+    static void (*const trials[])(const char *, size_t) = {try_base64, try_cram,     try_server,  try_utf8,
+                                                           try_utf7,   try_in_place, try_payload, try_scram,
+                                                           try_salt,   try_ticket};
     size_t trial = size == 0 ? 0 : (uint8_t)(data[0] - 'A') % (sizeof trials / sizeof trials[0]);
     if (size == 0 || size > MOST || (trial == 5 && size < 2))
         return 0;
