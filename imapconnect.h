@@ -2010,18 +2010,18 @@ static size_t imc_scram_decode(const imc_slice *text, unsigned char *out, size_t
     return used - padding;
 }
 
-/* The first iteration of Hi(), section 2.2, which is PBKDF2 of RFC 8018. Returns 0 when it went well. */
+/* The first iteration of Hi(), section 2.2, which is PBKDF2 of RFC 8018. Returns 0, or an error. */
 static int imc_scram_begin(const imc_scram *scram, imapconnect_scram *key)
 {
     unsigned char salt[IMC_SCRAM_SALT + 4];
     const char *password = scram->texts[1];
     size_t count = imc_scram_decode(&scram->salt, salt, IMC_SCRAM_SALT);
     if (count == 0)
-        return 1;
+        return IMAPCONNECT_E_SCRAM;
     memcpy(salt + count, "\0\0\0\1", 4);
     key->left = scram->iterations - 1;
     if (imc_hmac(scram->hash, password, strlen(password), salt, count + 4, key->last) != 0)
-        return 1;
+        return IMAPCONNECT_E_AUTHENTICATE;
     memcpy(key->sum, key->last, sizeof key->sum);
     return 0;
 }
@@ -4494,7 +4494,7 @@ static int imc_engine_scram_first(imapconnect_engine *engine, const imc_mechanis
         return IMAPCONNECT_E_SCRAM;
     if (scram.iterations < IMC_MIN_ITERATIONS || scram.iterations > (most != 0 ? most : IMC_MAX_ITERATIONS))
         return IMAPCONNECT_E_SCRAM_ITERATIONS;
-    return imc_scram_begin(&scram, &engine->writer.out.challenge.scram) != 0 ? IMAPCONNECT_E_SCRAM : 0;
+    return imc_scram_begin(&scram, &engine->writer.out.challenge.scram);
 }
 
 /* server-final-message: the server knows the password, too, or it is an impostor. Returns 0 when it does. */
