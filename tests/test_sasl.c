@@ -667,6 +667,72 @@ static void nothing_secret_stays_on_the_stack(void **state)
     free(stack);
 }
 
+/* All that SCRAM keeps is here, and nothing of it on the stack of who calls. */
+static struct {
+    imc_scram scram;
+    imapconnect_scram key;
+    const char *texts[3];
+    char first[IMAPCONNECT_WRITE_SIZE];
+    unsigned char proof[32], signature[32];
+    int failed;
+} exchange;
+
+static void answer_scram(void)
+{
+    exchange.failed = imc_scram_begin(&exchange.scram, &exchange.key);
+    while (exchange.key.left > 0)
+        exchange.failed |= imc_scram_derive(exchange.scram.hash, exchange.texts[1], &exchange.key);
+    exchange.failed |= imc_scram_prove(&exchange.scram, &exchange.key, "biws", exchange.proof, exchange.signature);
+}
+
+static void check_scram_stack(const char *password, const char *key, size_t count)
+{
+    unsigned char salted[32], client[32], padded[64];
+    unsigned char *stack;
+    size_t i, pass;
+
+    memset(&exchange, 0, sizeof exchange);
+    strcpy(exchange.first, rfc_7677.first);
+    exchange.texts[0] = "user";
+    exchange.texts[1] = password;
+    exchange.texts[2] = rfc_7677.texts[2];
+    exchange.scram.hash = IMC_SHA_256;
+    exchange.scram.texts = exchange.texts;
+    exchange.scram.message.bytes = (const unsigned char *)exchange.first;
+    exchange.scram.message.count = strlen(exchange.first);
+    assert_true(imc_scram_parse(&exchange.scram));
+    stack = run_on_own_stack(answer_scram);
+    assert_int_equal(exchange.failed, 0);
+    memcpy(salted, exchange.key.sum, sizeof salted);
+    assert_int_equal(imc_hmac(IMC_SHA_256, salted, sizeof salted, "Client Key", 10, client), 0);
+    for (i = 0; i + 8 <= strlen(password); i += 8)
+        assert_false(holds(stack, STACK_SIZE, password + i, 8));
+    for (pass = 0; pass < 2; pass++) {
+        for (i = 0; i < count; i++)
+            padded[i] = (unsigned char)(key[i] ^ (pass ? 0x5c : 0x36));
+        for (i = 0; i + 8 <= count; i += 8)
+            assert_false(holds(stack, STACK_SIZE, padded + i, 8));
+    }
+    for (i = 0; i < 32; i += 8) {
+        assert_false(holds(stack, STACK_SIZE, salted + i, 8));
+        assert_false(holds(stack, STACK_SIZE, client + i, 8));
+        assert_false(holds(stack, STACK_SIZE, exchange.proof + i, 8));
+        assert_false(holds(stack, STACK_SIZE, exchange.signature + i, 8));
+    }
+    free(stack);
+}
+
+/* SECURITY.md section 3, 27: password, SaltedPassword, ClientKey, proof, and what the server must prove with. */
+static void nothing_of_scram_stays_on_the_stack(void **state)
+{
+    unsigned char hashed[32];
+
+    (void)state;
+    check_scram_stack("tanstaaftanstaaf", "tanstaaftanstaaf", 16);
+    assert_int_equal(imc_hash_whole(IMC_SHA_256, long_password, strlen(long_password), hashed), 0);
+    check_scram_stack(long_password, (const char *)hashed, sizeof hashed);
+}
+
 /* SECURITY.md section 3, 27: the wipe does not rest on what a later pass happens to overwrite. */
 static void what_md5_leaves_in_its_frames_is_wiped(void **state)
 {
@@ -691,6 +757,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(salts),
     cmocka_unit_test(nonces_differ),
     cmocka_unit_test(nothing_secret_stays_on_the_stack),
+    cmocka_unit_test(nothing_of_scram_stays_on_the_stack),
     cmocka_unit_test(what_md5_leaves_in_its_frames_is_wiped),
 };
 TEST_MAIN(tests)
