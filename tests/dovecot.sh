@@ -13,12 +13,14 @@
 #          one-login         normal, but one process takes all connections: only so does it know TLS sessions again
 #          no-move           no IDLE, no MOVE: it offers IMAP4rev1, NAMESPACE and UIDPLUS. There is a second, public
 #                            namespace, Bücher/
+#          mechanisms        LOGINDISABLED until TLS is up; all mechanisms of this library but SCRAM-SHA-256-PLUS, with
+#                            the users of `mechanism_users`. For Dovecot 2.3 alone: 2.4 names all of it differently
 #
 # It listens on free ports of the loopback alone, IPv4 and, where the machine has it, IPv6. DIR/env says where and for
 # whom, as variables of the shell:
 #
-#   HOST                127.0.0.1; 127.0.0.2 with logindisabled and cram-only, since for Dovecot a client with the
-#                       server's own address is as good as one with TLS
+#   HOST                127.0.0.1; 127.0.0.2 with logindisabled, cram-only and mechanisms, since for Dovecot a client
+#                       with the server's own address is as good as one with TLS
 #   HOST6               ::1, or empty: without IPv6, and with HOST 127.0.0.2
 #   IMAP_PORT           plain, with STARTTLS
 #   IMAP2_PORT          a second one of the same kind
@@ -195,6 +197,41 @@ END
         echo "$name:{PLAIN}secret::::::" >>"$state/users"
         own_mail $name >>"$state/own-users"
     done
+}
+
+# What only one mechanism takes: verifiers as a SCRAM server stores them, RFC 5803, and a key to check tokens with,
+# of which JWTs with "alg" HS256 and without "azp" and "kid" are made. The key has no byte that base64 makes a / of.
+mechanism_users() {
+    for hash in 1 256; do
+        printf 'scram-%s:%s::::::\n' $hash "$(doveadm -c /dev/null pw -s SCRAM-SHA-$hash -p scramsecret)" >>"$state/users"
+    done
+    mkdir -p "$state/keys/default/HS256"
+    printf %s 'a key for tests of tokens, no more' | openssl base64 -A >"$state/keys/default/HS256/default"
+    cat >"$state/oauth2" <<END
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix=$state/keys/
+username_attribute = sub
+END
+}
+
+# A certificate of the CA names its owner in CN.
+mechanisms_of_2_3() {
+    cat <<END
+ssl_ca = <$certs/ca.pem
+ssl_verify_client_cert = yes
+ssl_require_crl = no
+auth_ssl_username_from_cert = yes
+passdb {
+  driver = static
+  mechanisms = external
+  args = nopassword=y
+}
+passdb {
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = $state/oauth2
+}
+END
 }
 
 # Prints where a user with mail of their own has it, in the names of this version of Dovecot.
@@ -376,6 +413,7 @@ service auth-worker {
 }
 END
     [ "$variant" != no-move ] || less_and_more
+    [ "$variant" != mechanisms ] || mechanisms_of_2_3
     case $version in
     2.[0-3].*) names_of_2_3 ;;
     *) names_of_2_4 ;;
@@ -452,6 +490,10 @@ start() {
     logindisabled) refuse_clear=yes tls=required host=127.0.0.2 host6= ;;
     cram-only) refuse_clear=yes host=127.0.0.2 host6= ;;
     no-starttls) tls=no ;;
+    mechanisms)
+        refuse_clear=yes host=127.0.0.2 host6=
+        mechanisms='plain login cram-md5 scram-sha-1 scram-sha-256 external oauthbearer xoauth2'
+        ;;
     *) usage ;;
     esac
     identity
@@ -468,6 +510,7 @@ start() {
     cp "$certs/good-lo2.key" "$state/server.key"
     mails
     users
+    [ "$variant" != mechanisms ] || mechanism_users
     [ "$uid" -ne 0 ] || chown -R "$mail_uid:$mail_gid" "$state/mail" "$state/index" "$state/home" "$state/own" "$state/public"
     [ "$uid" -ne 0 ] || chown "$internal" "$state/users" "$state/own-users"
     chmod 600 "$state/users" "$state/own-users"

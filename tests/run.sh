@@ -21,7 +21,7 @@ mkdir -p "$BUILD_DIR"
 BUILD_DIR=$(cd "$BUILD_DIR" && pwd)
 export BUILD_DIR
 
-scripts='live.sh firmware.sh hygiene.sh commands.sh fuzz.sh cli.sh coverage.sh tls.sh readme.sh figures.sh freestanding.sh'
+scripts='live.sh auth.sh firmware.sh hygiene.sh commands.sh fuzz.sh cli.sh coverage.sh tls.sh readme.sh figures.sh freestanding.sh'
 # shellcheck source=tests/check.sh
 . tests/check.sh
 program_limit=300 script_limit=600

@@ -5,8 +5,10 @@
        -s 0|1|2    secure              -k          verify off
        -C PATH     CA folder or file   -P, -D FILE CA buffer, PEM or DER
        -X FILE     a shared WOLFSSL_CTX with the CAs of FILE, -w HOW  spoiled: none callback weak psk
-       -r PORT     connect to 127.0.0.1:PORT, whatever SERVER says; -6 to [::1]:PORT
+       -r PORT     connect to 127.0.0.1:PORT, whatever SERVER says; -6 to [::1]:PORT; else to the address
+                   in SERVER, or the loopback
        -U, -W TEXT user name and password in place of the secrets that are looked for
+       -m AUTH     config.auth, a number
        -o          the default transport, nothing is recorded
        -b          a byte at a time, and every other call would block
        -t MS       time limit          -B BYTES    max_reply      -n  non-blocking
@@ -20,6 +22,7 @@
    It prints, for the shell to compare:
 
        RESULT number name detail phase encrypted mechanism skipped
+       SAID reason code                                     imapconnect_reason and _response_code
        COMMAND number name phase open                              for each -c
        WIRE opens closes plain hello after secret sni versions suites
        TICKET size resumed                                  for -O, before the end
@@ -103,7 +106,6 @@ static int wire_open(void *context, const char *host, uint16_t port, uint32_t *l
     struct sockaddr_in6 v6;
     int one = 1;
     int failed;
-    (void)host;
     (void)left;
     wire->opens++;
     if (wire->port)
@@ -112,7 +114,8 @@ static int wire_open(void *context, const char *host, uint16_t port, uint32_t *l
     memset(&v6, 0, sizeof v6);
     v4.sin_family = AF_INET;
     v4.sin_port = htons(port);
-    v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (wire->port || inet_pton(AF_INET, host, &v4.sin_addr) != 1)
+        v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     v6.sin6_family = AF_INET6;
     v6.sin6_port = htons(port);
     v6.sin6_addr = in6addr_loopback;
@@ -331,16 +334,22 @@ static int has_secret(const void *where, size_t size)
     return 0;
 }
 
+/* Of -W, too, where it is long enough not to be there by chance. */
+static int has_password(const struct probe *probe, const void *where, size_t size)
+{
+    return has_secret(where, size) || (strlen(probe->password) > 5 && find(where, size, probe->password) != 0);
+}
+
 static const char *checks(struct probe *probe, const imapconnect_list *list, int result)
 {
     const char *text = imapconnect_server_text(&probe->session);
-    if (has_secret(probe->log.bytes, probe->log.size))
+    if (has_password(probe, probe->log.bytes, probe->log.size))
         return "the log has a secret";
-    if (has_secret(list->text, list->used))
+    if (has_password(probe, list->text, list->used))
         return "the list has a secret";
-    if (has_secret(text, strlen(text)))
+    if (has_password(probe, text, strlen(text)))
         return "the error text has a secret";
-    if (has_secret(&probe->session, sizeof probe->session))
+    if (has_password(probe, &probe->session, sizeof probe->session))
         return "the session still has the password";
     if (result < 0 && imapconnect_is_open(&probe->session))
         return "failed and open";
@@ -444,6 +453,7 @@ static int probe_once(struct probe *probe, const char *server)
     printf("RESULT %d %s %d %s %d %s %u\n", result > 0 ? 0 : result, or_dash(imapconnect_code_name(result)),
            imapconnect_detail(session), imapconnect_phase(session), imapconnect_is_encrypted(session),
            or_dash(imapconnect_mechanism(session)), imapconnect_ca_skipped(session));
+    printf("SAID %d %s\n", imapconnect_reason(session), or_dash(imapconnect_response_code(session)));
     print_list(probe, &list);
     last = result;
     if (result >= 0 && probe->commands[0]) {
@@ -626,6 +636,9 @@ static void option(struct probe *probe, int c, char *value, const char **ca, con
     case 'W':
         probe->password = value;
         break;
+    case 'm':
+        config->auth = (int)strtol(value, 0, 0);
+        break;
     case '6':
         probe->wire.family = AF_INET6;
         break;
@@ -682,7 +695,7 @@ int main(int argc, char **argv)
     probe.user = USER;
     probe.password = PASSWORD;
     probe.config.timeout = 5000;
-    while ((c = getopt(argc, argv, "s:kC:P:D:X:w:r:6obt:B:nc:qT:ve:a:E:A:dp:Ri:O:U:W:")) != -1)
+    while ((c = getopt(argc, argv, "s:kC:P:D:X:w:r:6obt:B:nc:qT:ve:a:E:A:dp:Ri:O:U:W:m:")) != -1)
         if (!tls_option(&probe, c, optarg))
             option(&probe, c, optarg, &ca, &how);
     if (optind + 1 != argc)
