@@ -1716,6 +1716,23 @@ static void every_state_has_a_phase(void **state)
     assert_string_equal(imc_engine_phases[IMC_LOGOUT], "logout");
 }
 
+/* A login without an exchange keeps the error of the table; so does CRAM-MD5 itself. */
+static void whose_error_of_the_login_it_is(void **state)
+{
+    imapconnect_engine engine;
+
+    (void)state;
+    memset(&engine, 0, sizeof engine);
+    assert_int_equal(imc_engine_login_code(&engine, IMAPCONNECT_E_CRAM_MD5), IMAPCONNECT_E_CRAM_MD5);
+    for (engine.mechanism = 1; engine.mechanism <= COUNT(imc_engine_mechanisms); engine.mechanism++) {
+        int is_cram = imc_engine_mechanisms[engine.mechanism - 1].bit == IMAPCONNECT_AUTH_CRAM_MD5;
+
+        assert_int_equal(imc_engine_login_code(&engine, IMAPCONNECT_E_CRAM_MD5),
+                         is_cram ? IMAPCONNECT_E_CRAM_MD5 : IMAPCONNECT_E_AUTHENTICATE);
+        assert_int_equal(imc_engine_login_code(&engine, IMAPCONNECT_E_TAG), IMAPCONNECT_E_TAG);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_line_in_every_state),
     cmocka_unit_test(answers_come_after_the_command),
@@ -1759,5 +1776,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(rows_come_after_the_whole_command),
     cmocka_unit_test(rows_behind_a_long_literal),
     cmocka_unit_test(every_state_has_a_phase),
+    cmocka_unit_test(whose_error_of_the_login_it_is),
 };
 TEST_MAIN(tests)
