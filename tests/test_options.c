@@ -39,7 +39,6 @@ static void shall_fail(const char *name, int at)
 #define wolfSSL_set_timeout(a, b)             FAILS("timeout", 0, wolfSSL_set_timeout(a, b))
 #define wolfSSL_d2i_SSL_SESSION(a, b, c)      FAILS("d2i", 0, wolfSSL_d2i_SSL_SESSION(a, b, c))
 #define wolfSSL_set_session(a, b)             FAILS("set", 0, wolfSSL_set_session(a, b))
-#define wolfSSL_session_reused(a)             FAILS("reused", 0, wolfSSL_session_reused(a))
 #define wolfSSL_get1_session(a)               FAILS("get1", 0, wolfSSL_get1_session(a))
 #define wolfSSL_SESSION_is_resumable(a)       FAILS("numbered", 0, wolfSSL_SESSION_is_resumable(a))
 #define wolfSSL_i2d_SSL_SESSION(a, b)         FAILS("i2d", 0, wolfSSL_i2d_SSL_SESSION(a, b))
@@ -55,6 +54,7 @@ static imapconnect_config config;
 static imapconnect_tls_options options;
 static imapconnect_transport lower;
 static unsigned char ticket[8192];
+static int on_its_way;
 
 static int plain_read(void *context, void *bytes, size_t count)
 {
@@ -71,8 +71,13 @@ static int plain_write(void *context, const void *bytes, size_t count)
     return (int)count;
 }
 
+/* What the server says takes its time, once. */
 static int raw_read(void *context, void *bytes, size_t count)
 {
+    if (on_its_way) {
+        on_its_way = 0;
+        return IMAPCONNECT_WANT_READ;
+    }
     return tunnel_raw_read(context, bytes, count);
 }
 
@@ -112,6 +117,7 @@ static int shake(int kind, int is_tls12, int verify)
     assert_int_equal(imc_names_parse(&session.server, TUNNEL_HOST, 993), 0);
     server.read = plain_read;
     server.write = plain_write;
+    on_its_way = 1;
     tunnel_begin(&server, kind, is_tls12);
     code = imc_tls_prepare(&session.tls, &config, &session.server, IMAPCONNECT_TLS, verify);
     if (code != 0)
@@ -358,6 +364,9 @@ static void a_ticket_opens_no_other_server(void **state)
     get_ticket(0);
     assert_int_equal(shake(TUNNEL_WRONG_NAME, 0, 1), IMAPCONNECT_E_NAME);
     assert_int_equal(session.tls.leaf_seen, 1);
+    assert_int_equal(imc_tls_is_resumed(&session.tls), 0);
+    session.tls.leaf_seen = 0; /* a session that is not resumed, and came to be without one */
+    assert_int_equal(imc_tls_agreed(&session.tls), IMAPCONNECT_E_NO_CERTIFICATE);
     end();
     assert_int_equal(shake(TUNNEL_UNTRUSTED, 0, 1), IMAPCONNECT_E_UNTRUSTED);
     end();
@@ -383,9 +392,11 @@ static void each_call_for_a_ticket_fails(void **state)
     static const struct {
         const char *name;
         int code, resumed;
-    } cases[] = {{"callback", IMAPCONNECT_E_TLS, 0}, {"timeout", IMAPCONNECT_E_TLS, 0},
-                 {"d2i", IMAPCONNECT_E_TICKET, 0},   {"set", 0, 0},
-                 {"hash", IMAPCONNECT_E_TICKET, 0},  {"reused", IMAPCONNECT_E_NO_CERTIFICATE, 1}};
+    } cases[] = {{"callback", IMAPCONNECT_E_TLS, 0},
+                 {"timeout", IMAPCONNECT_E_TLS, 0},
+                 {"d2i", IMAPCONNECT_E_TICKET, 0},
+                 {"set", 0, 0},
+                 {"hash", IMAPCONNECT_E_TICKET, 0}};
 
     (void)state;
     get_ticket(0);
