@@ -1016,6 +1016,25 @@ static void lines_and_ascii(void **state)
     assert_true(imc_commands_is_line("", 0) && imc_commands_is_ascii(""));
 }
 
+/* No format of ours is so long. One that is fills the buffer, and the rest waits. */
+static void a_format_longer_than_the_buffer(void **state)
+{
+    wire *w = new_wire(1);
+    imapconnect_writer *writer = &w->engine.writer;
+    char format[IMAPCONNECT_WRITE_SIZE + 10];
+
+    (void)state;
+    memset(format, 'x', sizeof format - 1);
+    format[sizeof format - 1] = '\0';
+    w->engine.on_log = 0;
+    writer->format = format;
+    writer->used = 100;
+    imc_commands_format(&w->engine);
+    assert_int_equal(writer->used, IMAPCONNECT_WRITE_SIZE);
+    assert_ptr_equal(writer->format, format + IMAPCONNECT_WRITE_SIZE - 100);
+    free_wire(w);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(strings_are_quoted),
     cmocka_unit_test(eight_bit_strings_are_literals),
@@ -1045,5 +1064,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(texts_that_end_in_a_size_are_refused),
     cmocka_unit_test(what_is_no_line_is_refused),
     cmocka_unit_test(lines_and_ascii),
+    cmocka_unit_test(a_format_longer_than_the_buffer),
 };
 TEST_MAIN(tests)

@@ -1716,6 +1716,85 @@ static void every_state_has_a_phase(void **state)
     assert_string_equal(imc_engine_phases[IMC_LOGOUT], "logout");
 }
 
+static const imc_mechanism *mechanism(const char *name)
+{
+    size_t i = 0;
+
+    while (strcmp(imc_engine_mechanisms[i].name, name) != 0)
+        assert_in_range(++i, 1, COUNT(imc_engine_mechanisms) - 1);
+    return &imc_engine_mechanisms[i];
+}
+
+/* RFC 5802 section 6: "y" says that the client could bind and the server, by its list, could not. Without -PLUS of its
+   hash there is nothing that it could be bound by. */
+static void the_flag_of_channel_binding(void **state)
+{
+    static const struct {
+        const char *name;
+        int binds, offered;
+        const char *header;
+    } cases[] = {{"SCRAM-SHA-256-PLUS", 1, 1, "p=tls-exporter,,"},
+                 {"SCRAM-SHA-256", 1, 0, "y,,"},
+                 {"SCRAM-SHA-256", 1, 1, "n,,"},
+                 {"SCRAM-SHA-256", 0, 0, "n,,"},
+                 {"SCRAM-SHA-256", 0, 1, "n,,"},
+                 {"SCRAM-SHA-1", 1, 0, "n,,"},
+                 {"SCRAM-SHA-1", 0, 0, "n,,"}};
+    imapconnect_engine engine;
+    size_t i;
+
+    (void)state;
+    memset(&engine, 0, sizeof engine);
+    for (i = 0; i < COUNT(cases); i++) {
+        engine.binds = (uint8_t)cases[i].binds;
+        engine.capabilities = cases[i].offered ? mechanism("SCRAM-SHA-256-PLUS")->needs : 0;
+        assert_string_equal(imc_engine_scram_header(&engine, mechanism(cases[i].name)), cases[i].header);
+    }
+}
+
+/* The bound one takes the place of the same that is not, and of no other. */
+static void the_bound_mechanism_comes_in_place(void **state)
+{
+    static const struct {
+        const char *name;
+        int binds, offered, wanted;
+    } cases[] = {{"SCRAM-SHA-256-PLUS", 1, 1, 1},
+                 {"SCRAM-SHA-256-PLUS", 0, 1, 0},
+                 {"SCRAM-SHA-256", 1, 1, 0},
+                 {"SCRAM-SHA-256", 0, 1, 1},
+                 {"SCRAM-SHA-256", 1, 0, 1},
+                 {"SCRAM-SHA-1", 1, 1, 1},
+                 {"PLAIN", 1, 1, 1}};
+    run r;
+    size_t i;
+
+    (void)state;
+    begin(&r, IMAPCONNECT_TLS, "pw");
+    r.config.auth = IMAPCONNECT_AUTH_STRONGEST;
+    for (i = 0; i < COUNT(cases); i++) {
+        r.engine.binds = (uint8_t)cases[i].binds;
+        r.engine.capabilities = cases[i].offered ? mechanism("SCRAM-SHA-256-PLUS")->needs : 0;
+        assert_int_equal(imc_engine_wants(&r.engine, mechanism(cases[i].name)), cases[i].wanted);
+    }
+}
+
+/* A login without an exchange keeps the error of the table; so does CRAM-MD5 itself. */
+static void whose_error_of_the_login_it_is(void **state)
+{
+    imapconnect_engine engine;
+
+    (void)state;
+    memset(&engine, 0, sizeof engine);
+    assert_int_equal(imc_engine_login_code(&engine, IMAPCONNECT_E_CRAM_MD5), IMAPCONNECT_E_CRAM_MD5);
+    for (engine.mechanism = 1; engine.mechanism <= COUNT(imc_engine_mechanisms); engine.mechanism++) {
+        int is_cram = imc_engine_mechanisms[engine.mechanism - 1].bit == IMAPCONNECT_AUTH_CRAM_MD5;
+
+        assert_int_equal(imc_engine_login_code(&engine, IMAPCONNECT_E_CRAM_MD5),
+                         is_cram ? IMAPCONNECT_E_CRAM_MD5 : IMAPCONNECT_E_AUTHENTICATE);
+        assert_int_equal(imc_engine_login_code(&engine, IMAPCONNECT_E_TAG), IMAPCONNECT_E_TAG);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_line_in_every_state),
     cmocka_unit_test(answers_come_after_the_command),
@@ -1759,5 +1838,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(rows_come_after_the_whole_command),
     cmocka_unit_test(rows_behind_a_long_literal),
     cmocka_unit_test(every_state_has_a_phase),
+    cmocka_unit_test(the_flag_of_channel_binding),
+    cmocka_unit_test(the_bound_mechanism_comes_in_place),
+    cmocka_unit_test(whose_error_of_the_login_it_is),
 };
 TEST_MAIN(tests)

@@ -829,7 +829,7 @@ static void the_descriptor_of_a_connection_that_comes_up(void **state)
     assert_int_equal(imapconnect_socket(&session), -1);
 }
 
-/* config.auth is a sum of mechanisms; another number is of a later version. */
+/* config.auth is a sum of mechanisms; another number is of a later version, and where to use them is none. */
 static void an_unknown_way_to_log_in(void **state)
 {
     imapconnect_config own;
@@ -838,6 +838,8 @@ static void an_unknown_way_to_log_in(void **state)
     imapconnect_config_init(&own);
     own.auth = IMAPCONNECT_AUTH_STRONGEST | 0x200;
     shall("connect", 0, -1, ECONNREFUSED);
+    assert_int_equal(connect_with(&own), IMAPCONNECT_E_VALUE);
+    own.auth = IMAPCONNECT_AUTH_IN_CLEAR;
     assert_int_equal(connect_with(&own), IMAPCONNECT_E_VALUE);
     assert_int_equal(calls(), 0);
 }

@@ -456,6 +456,7 @@ static void server_messages_that_are_refused(void **state)
         "m=x,r=mine+,s=QSXCR+Q6sek8bf92,i=4096",
         "s=QSXCR+Q6sek8bf92,r=mine+,i=4096",
         " r=mine+,s=QSXCR+Q6sek8bf92,i=4096",
+        "r-mine+,s=QSXCR+Q6sek8bf92,i=4096",
         "e=unknown-user",
     };
     size_t i;

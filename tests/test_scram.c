@@ -15,7 +15,7 @@
 #include <wolfssl/wolfcrypt/sha256.h>
 
 /* The call of this number, and all behind it, fail; 0: none. */
-static int fail_at, calls, no_random;
+static int fail_at, calls, no_random, no_generator, no_export;
 
 static int fails_now(void)
 {
@@ -25,6 +25,17 @@ static int fails_now(void)
 static int random_block(WC_RNG *from, byte *bytes, word32 count)
 {
     return no_random ? -1 : wc_RNG_GenerateBlock(from, bytes, count);
+}
+
+static int random_init(WC_RNG *made)
+{
+    return no_generator ? -1 : wc_InitRng(made);
+}
+
+static int export(WOLFSSL *ssl, unsigned char *out, size_t count, const char *label, size_t length,
+                  const unsigned char *context, size_t size, int use)
+{
+    return no_export ? 0 : wolfSSL_export_keying_material(ssl, out, count, label, length, context, size, use);
 }
 
 static int sha256_init(wc_Sha256 *sha)
@@ -83,13 +94,19 @@ static int free_certificate(void **state)
 }
 
 #define wc_RNG_GenerateBlock random_block
+#define wc_InitRng           random_init
 #define wc_InitSha256        sha256_init
 #define wc_Sha256Update      sha256_update
 #define wc_Sha256Final       sha256_final
 #define wc_Sha256Copy        sha256_copy
 
+/* What the header alone calls; the server exports with the real one. */
+#define wolfSSL_export_keying_material export
+
 #define IMAPCONNECT_IMPLEMENTATION
 #include "../imapconnect.h"
+
+#undef wolfSSL_export_keying_material
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -586,6 +603,50 @@ static void no_random_numbers(void **state)
     no_random = 0;
     assert_int_equal(p->commands, 0);
     free_peer(p);
+    p = new_peer(wolfTLSv1_3_server_method(), ALL_BUT_PLUS);
+    no_generator = 1;
+    assert_int_equal(peer_connect(p), IMAPCONNECT_E_RANDOM);
+    no_generator = 0;
+    assert_int_equal(p->commands, 0);
+    free_peer(p);
+}
+
+/* Nothing to bind to, once -PLUS was begun: no proof leaves, and nothing weaker is tried. */
+static void nothing_is_exported(void **state)
+{
+    peer *p = new_peer(wolfTLSv1_3_server_method(), "AUTH=SCRAM-SHA-256-PLUS " ALL_BUT_PLUS);
+
+    (void)state;
+    p->plus = 1;
+    no_export = 1;
+    assert_int_equal(peer_connect(p), IMAPCONNECT_E_TLS);
+    no_export = 0;
+    assert_int_equal(p->commands, 1);
+    assert_int_equal(p->proved, 0);
+    free_peer(p);
+}
+
+/* The key is whole, and then a hash fails, or the message of the server is not what it was: guards. */
+static void no_proof_without_a_hash_or_a_message(void **state)
+{
+    int i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        peer *p = new_peer(wolfTLSv1_3_server_method(), ALL_BUT_PLUS);
+        imapconnect_engine *engine = &p->session.engine;
+
+        assert_int_equal(derive_some(p, 1), 1);
+        calls = 0;
+        fail_at = i == 0;
+        if (i == 1)
+            engine->writer.out.challenge.message[0] = 'x';
+        imc_engine_scram_prove(engine, "eSws");
+        fail_at = 0;
+        assert_int_equal(engine->error, IMAPCONNECT_E_AUTHENTICATE);
+        assert_int_equal(p->proved, 0);
+        free_peer(p);
+    }
 }
 
 /* Each of the first calls fails, some within the iterations, and some behind them; nothing weaker is tried. */
@@ -668,6 +729,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_watchdog_is_fed_while_a_key_is_derived),
     cmocka_unit_test(closing_while_a_key_is_derived_wipes_it),
     cmocka_unit_test(no_random_numbers),
+    cmocka_unit_test(nothing_is_exported),
+    cmocka_unit_test(no_proof_without_a_hash_or_a_message),
     cmocka_unit_test(a_hash_that_fails_is_an_error),
     cmocka_unit_test(reasons_in_any_letter_case),
 };
