@@ -753,6 +753,71 @@ static void one_try_of_each_mechanism(void **state)
     assert_int_equal(r.engine.entered, 0);
 }
 
+/* RFC 5802 section 6: "p" where the server offers PLUS and TLS can export, "y" where we could and it does not offer
+   it, "n" where we cannot. Its base64 stands behind the command, RFC 4959. */
+#define BOTH     (IMAPCONNECT_AUTH_SCRAM_SHA_256 | IMAPCONNECT_AUTH_SCRAM_SHA_1)
+#define OFFERS   "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-"
+#define STARTS_P "SCRAM-SHA-256-PLUS cD10bHMtZXhwb3J0ZXIsLG49am9lLHI9"
+#define STARTS_Y "SCRAM-SHA-256 eSwsbj1qb2Us"
+#define STARTS_N "SCRAM-SHA-256 biwsbj1qb2Us"
+#define STARTS_1 "SCRAM-SHA-1 biwsbj1qb2Us"
+
+typedef struct bound {
+    int auth, binds;
+    const char *greeting, *first, *second; /* mechanism and answer; what comes after a NO, or null */
+} bound;
+
+static void expect_start(run *r, const char *expected)
+{
+    const char *command = strstr(r->sent, "AUTHENTICATE ");
+
+    if (!expected) {
+        assert_null(command);
+        assert_int_not_equal(r->engine.error, 0);
+        return;
+    }
+    assert_non_null(command);
+    assert_memory_equal(command + 13, expected, strlen(expected));
+}
+
+static void scram_is_bound_where_it_can_be(void **state)
+{
+    static const bound all[] = {
+        {BOTH, 1, OFFERS "256]", STARTS_Y, 0},
+        {BOTH, 0, OFFERS "256]", STARTS_N, 0},
+        {BOTH, 1, OFFERS "256-PLUS AUTH=SCRAM-SHA-256]", STARTS_P, 0},
+        {BOTH, 1, OFFERS "256-PLUS]", STARTS_P, 0},
+        {BOTH, 0, OFFERS "256-PLUS AUTH=SCRAM-SHA-256]", STARTS_N, 0},
+        {BOTH, 0, OFFERS "256-PLUS]", 0, 0},
+        {BOTH, 1, OFFERS "1]", STARTS_1, 0}, /* "y" would say that we could bind this one */
+        {BOTH, 1, OFFERS "256-PLUS AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1]", STARTS_P, STARTS_1},
+        {BOTH, 1, OFFERS "256 AUTH=SCRAM-SHA-1]", STARTS_Y, STARTS_1},
+        {IMAPCONNECT_AUTH_SCRAM_SHA_256, 1, OFFERS "256-PLUS AUTH=SCRAM-SHA-256]", STARTS_P, 0},
+        {IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS, 1, OFFERS "256-PLUS AUTH=SCRAM-SHA-256]", STARTS_P, 0},
+        {IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS, 1, OFFERS "256]", 0, 0},
+        {IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS, 0, OFFERS "256-PLUS AUTH=SCRAM-SHA-256]", 0, 0},
+        {IMAPCONNECT_AUTH_SCRAM_SHA_1, 1, OFFERS "256-PLUS AUTH=SCRAM-SHA-1]", STARTS_1, 0}};
+    size_t i;
+    run r;
+
+    (void)state;
+    for (i = 0; i < COUNT(all); i++) {
+        begin(&r, IMAPCONNECT_TLS, "pw");
+        r.config.auth = all[i].auth;
+        r.engine.binds = (uint8_t)all[i].binds;
+        say(&r, all[i].greeting);
+        pump(&r);
+        expect_start(&r, all[i].first);
+        r.used = 0;
+        r.sent[0] = '\0';
+        if (!all[i].first)
+            continue;
+        say(&r, "% NO x");
+        pump(&r);
+        expect_start(&r, all[i].second);
+    }
+}
+
 /* ---- after the login ---- */
 
 /* What is called, and what the server said before and since. */
@@ -1813,6 +1878,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(steps_count_commands),
     cmocka_unit_test(nothing_is_taken_once_the_call_is_over),
     cmocka_unit_test(one_try_of_each_mechanism),
+    cmocka_unit_test(scram_is_bound_where_it_can_be),
     cmocka_unit_test(every_line_in_every_state_after_the_login),
     cmocka_unit_test(early_answers_after_the_login),
     cmocka_unit_test(a_no_before_the_size_has_left),

@@ -90,6 +90,7 @@ static void put_token(trace *t, int token, const imc_slice *piece)
         t->words = 0;
         break;
     default:
+        assert_int_equal(token, IMC_MALFORMED);
         put_text(t, "!");
         t->over = 1;
     }
@@ -271,6 +272,9 @@ static void braces_that_are_no_literal(void **state)
     check(IMC_DATA, "* L {5+}x\r\n", "<*>_<L>$");
     check(IMC_DATA, "* L {5++}\r\n", "<*>_<L>$");
     check(IMC_DATA, "* L {5+\r\n", "<*>_<L>$");
+    check(IMC_DATA, "* L {5+x\r\n", "<*>_<L>$");
+    check(IMC_DATA, "* L {5}5}\r\n", "<*>_<L>$");
+    check(IMC_DATA, "* L {5+5}\r\n", "<*>_<L>$");
     check(IMC_DATA, "* L {99999999999}x\r\n", "<*>_<L>$");
 }
 
@@ -286,6 +290,7 @@ static void sizes_at_the_limit(void **state)
     check(IMC_DATA, "* L {0000000005}\r\nhello\r\n", "<*>_<L>{5=hello}$");
     check(IMC_DATA, "* L {0000000000}\r\n\r\n", "<*>_<L>{0=}$");
     check(IMC_DATA, "* L {00000000005}\r\n", "<*>_<L>!");
+    check(IMC_DATA, "* L {000000000005}\r\n", "<*>_<L>!");
     check(IMC_DATA, "* L {10000000000}\r\n", "<*>_<L>!");
     check(IMC_DATA, "* L {18446744073709551621}\r\n", "<*>_<L>!");                         /* 5 in 64 bits */
     check(IMC_DATA, "* L {42949672960000000000000000000000000000000005}\r\n", "<*>_<L>!"); /* 5 in 32 */
@@ -312,6 +317,7 @@ static void quoted_strings(void **state)
     check(IMC_DATA, "* L \"\\\\\\\"{5}\" x\r\n", "<*>_<L>$");
     check(IMC_DATA, "* L {5\"}\"\r\n", "<*>_<L>$"); /* a size that runs into a quote */
     check(IMC_DATA, "* L \"{\"5}\r\n", "<*>_<L>$");
+    check(IMC_DATA, "* L {5}\"a\"\r\n", "<*>_<L>$"); /* the line does not end in the size */
     check(IMC_DATA, "* L \"{5\"}\r\n", "<*>_<L>$");
     /* A quoted string does not end in the middle of a line's end: RFC 3501 section 9, quoted. */
     check(IMC_DATA, "* L \"a {5}\r\n", "<*>_<L>!");
@@ -516,6 +522,7 @@ static void malformed_values(void **state)
                                            {"\"a\\\"", "\"'a\"'!"},
                                            {"\"a\nb\"", "\"'a'!"},
                                            {"\"a\\\n\"", "\"'a'!"},
+                                           {"\"a\n\"\"", "\"'a'!"}, /* LF escapes nothing */
                                            {"\"a\rb\"", "\"'a'!"},
                                            {"a\nb", "'a'!"},
                                            {"a\rb", "'a'!"},

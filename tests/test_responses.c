@@ -575,10 +575,10 @@ static void expect_challenge(const char *base64, const char *bytes, size_t count
 static void base64_is_strict(void **state)
 {
     static const char *const wrong[] = {
-        "Z",        "Zg",    "Zg=",   "Zm9",        "Zm9vY",    "Zm9vYg=", "=",        "====",   "Z===",
-        "Zg==Zg==", "Zg==Z", "Zg===", "Zm8=Zg",     "Zm8==",    "Zm9v=",   "Zm9v====", "Zm=v",   "Z=9v",
-        "=m9v",     "Zh==",  "Zm9=",  "Zm8=x",      "Zm 9v",    " Zm9v",   "Zm9v ",    "Zm9v\t", "Zm9-",
-        "Zm9_",     "Zm9!",  "Zm9v*", "Zm\xc3\xa4", "PDE=Lg==", "Zn==",    "Zv==",     "Zm/=",   "Zm9v\x0bZm9v"};
+        "Z",          "Zg",       "Zg=",    "Zm9",   "Zm9vY", "Zm9vYg=",      "=",    "====", "Z===", "Zg==Zg==",
+        "Zg==Z",      "Zg===",    "Zm8=Zg", "Zm8==", "Zm9v=", "Zm9v====",     "Zm=v", "Z=9v", "=m9v", "Zh==",
+        "Zm9=",       "Zm8=x",    "Zm 9v",  " Zm9v", "Zm9v ", "Zm9v\t",       "Zm9-", "Zm9_", "Zm9!", "Zm9v*",
+        "Zm\xc3\xa4", "PDE=Lg==", "Zn==",   "Zv==",  "Zm/=",  "Zm9v\x0bZm9v", "Zm+=", "Zo==", "A===", "Zm9vA==="};
     size_t i;
 
     (void)state;
