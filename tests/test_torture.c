@@ -330,7 +330,7 @@ __attribute__((noinline, no_sanitize_address)) static void paint_stack(void)
 /* ... and looked at after it, eight bytes of each secret at a time. */
 __attribute__((noinline, no_sanitize_address)) static int find_on_stack(void)
 {
-    static const char *const pieces[] = {PASSWORD, ANSWER + 18, DIGEST, RAW_DIGEST};
+    static const char *const pieces[] = {PASSWORD, &ANSWER[18], DIGEST, RAW_DIGEST};
     const volatile unsigned char *below = (const unsigned char *)__builtin_frame_address(0) - STACK_DEPTH;
 
     for (size_t i = 0; i + 8 <= STACK_DEPTH; i++) {
