@@ -1895,20 +1895,27 @@ static size_t imc_sasl_cram_md5(char *out, size_t count, const char *username, c
       %e        for the first text with "," and "=" escaped, RFC 5802 section 5.1: saslname
       %z        for NUL -- */
 
+/* The next byte of the text that is under way; -1 behind its last. */
+static int imc_payload_text(imapconnect_payload *payload)
+{
+    char c;
+    if (payload->escape != 0 && *payload->escape != '\0')
+        return (unsigned char)*payload->escape++;
+    if (payload->text == 0 || *payload->text == '\0')
+        return -1;
+    c = *payload->text++;
+    if (!payload->escapes || (c != ',' && c != '='))
+        return (unsigned char)c;
+    payload->escape = c == ',' ? "2C" : "3D";
+    return '=';
+}
+
 /* The next byte of it; -1 behind the last. */
 static int imc_payload_next(imapconnect_payload *payload, const char *const *texts)
 {
-    for (;;) {
-        char c;
-        if (payload->escape != 0 && *payload->escape != '\0')
-            return (unsigned char)*payload->escape++;
-        if (payload->text != 0 && *payload->text != '\0') {
-            c = *payload->text++;
-            if (payload->escapes && (c == ',' || c == '='))
-                payload->escape = c == ',' ? "2C" : "3D";
-            return payload->escapes && c == ',' ? '=' : (unsigned char)c;
-        }
-        c = *payload->format;
+    int next;
+    while ((next = imc_payload_text(payload)) < 0) {
+        char c = *payload->format;
         payload->format += c == '%' ? 2 : c != '\0';
         if (c != '%')
             return c == '\0' ? -1 : (unsigned char)c;
@@ -1918,6 +1925,7 @@ static int imc_payload_next(imapconnect_payload *payload, const char *const *tex
         payload->escapes = c == 'e';
         payload->text = texts[c == 'e' ? 0 : c - '0'];
     }
+    return next;
 }
 
 #endif

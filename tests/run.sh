@@ -39,7 +39,8 @@ run_program() {
         ${TEST_SANITIZE--fsanitize=address,undefined -fno-sanitize-recover=all} "tests/$1" -o "$work/$1.bin" \
         -lcmocka -lwolfssl || return 1
     # Without handle_segv=2 cmocka catches the signal first, and the report of the sanitizer is lost.
-    ASAN_OPTIONS=handle_segv=2:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
+    # Bound lazily, the first call of a function leaves registers on the stack, where secrets are looked for.
+    LD_BIND_NOW=1 ASAN_OPTIONS=handle_segv=2:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
         timeout -k 5 $program_limit "$work/$1.bin"
 }
 
