@@ -486,7 +486,8 @@ sh tests/dovecot.sh start "$work/dovecot" || give_up 'Dovecot does not start'
 out=$work/build.out
 # Before the image, whose clock begins when it is built.
 make_rsa4096 >"$out" 2>&1 || give_up 'openssl makes no chain with RSA-4096'
-if ! sh examples/firmware/sources.sh "$sources" >"$work/build.out" 2>&1 || ! build_image "$usual" ||
+if ! sh tests/sources.sh wolfssl "$sources" >"$work/build.out" 2>&1 ||
+    ! sh tests/sources.sh lwip "$sources" >>"$work/build.out" 2>&1 || ! build_image "$usual" ||
     ! build_image "$small" -DFIRMWARE_HEAP_SIZE=$small_heap; then
     cat "$work/build.out"
     give_up 'the image cannot be built'

@@ -1,7 +1,8 @@
 #!/bin/sh
 # make.sh SOURCES CA OUT [OPTION ...]: the image OUT, an ELF file, which trusts the certificate in the file CA (DER).
 #
-#   SOURCES has wolfssl/ and lwip/ (see sources.sh). The two are compiled once, and kept there for the same settings.
+#   SOURCES has wolfssl/ and lwip/, which tests/sources.sh gets. The two are compiled once, and kept there for the same
+#   settings.
 #   OPTION is one of the compiler's, for the files of this folder: -DFIRMWARE_HEAP_SIZE=32768
 #   FIRMWARE_CFLAGS is for everything: FIRMWARE_CFLAGS=-mcpu=cortex-m33
 set -eu
