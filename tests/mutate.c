@@ -530,25 +530,33 @@ static void end_of_leave_out(int first, int last)
 
 /* ---- tables and macros ----------------------------------------------------------------------------- */
 
-/* What stands between the braces of a table: each constant, and each row left out. */
+static void write_table(int first, int last)
+{
+    number_all(first, last, "compile");
+    if (action == ONE)
+        write_mutants(first, last);
+}
+
+/* What stands between the braces of a table: each constant, shown with its row, and each row left out. */
 static void mutate_table(int first, int last)
 {
+    int row = 0, end = 0;
+
     for (int i = first; i <= last; i++) {
+        if (i > first && is(i, "{")) {
+            row = i;
+            end = partner(i);
+            found_count = 0;
+            add(row, end + is(end + 1, ","), "");
+            write_table(row, end + is(end + 1, ","));
+        }
         found_count = 0;
         if (tokens[i].kind != MARK)
             add_token(i, i, last);
-        number_all(i, i, "compile");
-        if (action == ONE)
-            write_mutants(i, i);
-        if (i > first && is(i, "{")) {
-            int end = partner(i);
-
-            found_count = 0;
-            add(i, end + is(end + 1, ","), "");
-            number_all(i, end + is(end + 1, ","), "compile");
-            if (action == ONE)
-                write_mutants(i, end + is(end + 1, ","));
-        }
+        if (i < end)
+            write_table(row, end);
+        else
+            write_table(i, i);
     }
 }
 
