@@ -734,6 +734,63 @@ static void nothing_of_scram_stays_on_the_stack(void **state)
     check_scram_stack(long_password, (const char *)hashed, sizeof hashed);
 }
 
+/* The proof as the engine sends it: the same as that in `exchange`. */
+static imapconnect_config no_config;
+static imapconnect_engine proving;
+
+static void prove(void)
+{
+    imc_engine_scram_prove(&proving, "biws");
+}
+
+static void the_proof_does_not_stay_on_the_stack(void **state)
+{
+    imapconnect_writer *writer = &proving.writer;
+    unsigned char *stack;
+    size_t i;
+
+    (void)state;
+    check_scram_stack("tanstaaftanstaaf", "tanstaaftanstaaf", 16);
+    memset(&proving, 0, sizeof proving);
+    proving.config = &no_config;
+    memcpy(writer->text, exchange.texts, sizeof exchange.texts);
+    while (strcmp(imc_engine_mechanisms[proving.mechanism++].name, "SCRAM-SHA-256") != 0)
+        ;
+    strcpy(proving.scram, exchange.texts[2]);
+    writer->text[2] = proving.scram;
+    memcpy(writer->out.challenge.message, exchange.first, strlen(exchange.first));
+    proving.reader.challenge = (uint16_t)strlen(exchange.first);
+    writer->out.challenge.scram = exchange.key;
+    stack = run_on_own_stack(prove);
+    assert_int_equal(proving.error, 0);
+    assert_memory_equal(proving.scram, exchange.signature, 32); /* it was the same exchange */
+    for (i = 0; i < 32; i += 8)
+        assert_false(holds(stack, STACK_SIZE, exchange.proof + i, 8));
+    free(stack);
+}
+
+/* What a mechanism says first is put together in three bytes, which are a part of the password. */
+static void say_first(void)
+{
+    imc_commands_payload(&proving);
+}
+
+static void no_piece_of_a_payload_stays_on_the_stack(void **state)
+{
+    static const char piece[] = "\xf1\xe7\xd3";
+    unsigned char *stack;
+
+    (void)state;
+    memset(&proving, 0, sizeof proving);
+    proving.config = &no_config;
+    proving.writer.payload.format = "%1";
+    proving.writer.text[1] = piece;
+    stack = run_on_own_stack(say_first);
+    assert_memory_equal(proving.writer.out.bytes, "8efT", 4);
+    assert_false(holds(stack, STACK_SIZE, piece, 3));
+    free(stack);
+}
+
 /* SECURITY.md section 3, 27: the wipe does not rest on what a later pass happens to overwrite. */
 static void what_md5_leaves_in_its_frames_is_wiped(void **state)
 {
@@ -759,6 +816,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(nonces_differ),
     cmocka_unit_test(nothing_secret_stays_on_the_stack),
     cmocka_unit_test(nothing_of_scram_stays_on_the_stack),
+    cmocka_unit_test(the_proof_does_not_stay_on_the_stack),
+    cmocka_unit_test(no_piece_of_a_payload_stays_on_the_stack),
     cmocka_unit_test(what_md5_leaves_in_its_frames_is_wiped),
 };
 TEST_MAIN(tests)
