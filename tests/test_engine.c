@@ -13,16 +13,18 @@ typedef struct run {
     imapconnect_engine engine;
     char sent[2048];
     size_t used;
-    int restarts;
+    int restarts, cancels;
     uint32_t milliseconds; /* of a wait for news */
 } run;
 
 static int on_response(void *user, int event, const char *bytes, size_t count)
 {
-    (void)bytes;
-    (void)count;
-    ((run *)user)->restarts += event == IMAPCONNECT_RESTART;
-    return 0;
+    run *r = user;
+
+    if (event == IMAPCONNECT_RESTART)
+        assert_true(bytes == 0 && count == 0);
+    r->restarts += event == IMAPCONNECT_RESTART;
+    return event == r->cancels;
 }
 
 static void begin(run *r, int secure, const char *password)
@@ -760,6 +762,9 @@ static void steps_count_commands(void **state)
     (void)state;
     begin(&r, 2, "pw");
     step = r.engine.step;
+    imc_engine_opened(&r.engine); /* before, the connection has the time, and now the greeting */
+    assert_int_not_equal(r.engine.step, step);
+    step = r.engine.step;
     say(&r, "* OK hi");
     assert_int_not_equal(r.engine.step, step); /* CAPABILITY */
     step = r.engine.step;
@@ -809,6 +814,21 @@ static void nothing_is_taken_once_the_call_is_over(void **state)
     assert_int_equal(r.engine.error, IMAPCONNECT_E_TIMEOUT);
     imc_engine_call(&r.engine, 0);
     assert_int_equal(take(&r, "* BYE x\r\n", 9), 0);
+}
+
+/* SECURITY.md section 3, 10: who cancels with the end of a line has ended the session, and what that line asks for is
+   not done. */
+static void nothing_follows_from_a_cancelled_line(void **state)
+{
+    run r;
+
+    (void)state;
+    begin(&r, 0, "pw");
+    r.cancels = IMAPCONNECT_LINE_END;
+    say(&r, "* OK [CAPABILITY IMAP4rev1] hi");
+    assert_int_equal(r.engine.error, IMAPCONNECT_E_CANCELLED);
+    assert_int_equal(r.engine.state, IMC_GREETING);
+    assert_int_equal(r.engine.writer.used, 0);
 }
 
 /* The mechanism that logged in, and each is tried once. */
@@ -1036,6 +1056,29 @@ static void wake(run *r)
 {
     assert_int_equal(r->engine.state, IMC_IDLE);
     r->engine.command->next(&r->engine);
+}
+
+/* A "+" is a challenge during AUTHENTICATE alone, and only then it is decoded into the transmit buffer. */
+static void other_plus_lines_are_no_challenges(void **state)
+{
+    run r;
+    news n;
+
+    (void)state;
+    log_in(&r, "IDLE");
+    start(&r, &n, IDLE);
+    pump(&r);
+    (void)take(&r, "+ QUJD", 6);
+    assert_int_equal(r.engine.reader.challenge, 0);
+
+    begin(&r, 0, "pw");
+    say(&r, "* OK [CAPABILITY IMAP4rev1 AUTH=CRAM-MD5] hi");
+    pump(&r);
+    say(&r, "+ no challenge");
+    pump(&r);
+    assert_int_equal(r.engine.exchange, IMC_GIVEN_UP);
+    (void)take(&r, "+ QUJD", 6);
+    assert_int_equal(r.engine.reader.challenge, 0);
 }
 
 static const char *const later_events[] = {"* OK x",     "* NO x",  "* BYE x",  "* CAPABILITY IMAP4rev1 X",
@@ -2054,6 +2097,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(replies_after_login),
     cmocka_unit_test(steps_count_commands),
     cmocka_unit_test(nothing_is_taken_once_the_call_is_over),
+    cmocka_unit_test(nothing_follows_from_a_cancelled_line),
+    cmocka_unit_test(other_plus_lines_are_no_challenges),
     cmocka_unit_test(one_try_of_each_mechanism),
     cmocka_unit_test(scram_is_bound_where_it_can_be),
     cmocka_unit_test(a_key_takes_none_of_the_time_limit),
