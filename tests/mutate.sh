@@ -215,6 +215,22 @@ kill_sanitized() {
         # shellcheck disable=SC2046
         if is_killed "$number" $(cat "$work/sanitized"); then killed "$number"; else survives "$number"; fi
     done 3<"$work/maybe"
+    kill_compiled_sanitized
+}
+
+# Of those that had to be compiled: the program of the room alone.
+kill_compiled_sanitized() {
+    cp "$work/alive" "$work/maybe"
+    : >"$work/alive"
+    while read -r number <&3; do
+        killer=$room
+        if grep -q "^$number|run|" "$work/wanted" || [ ! -f "$tree/tests/test_$room.c" ]; then
+            echo "$number" >>"$work/alive"
+            continue
+        fi
+        mutate one "$number" >"$tree/imapconnect.h"
+        if sanitized "$room" && run "$room" 0 60000; then survives "$number"; else killed "$number"; fi
+    done 3<"$work/maybe"
 }
 
 sanitized() {

@@ -526,6 +526,19 @@ static void texts_and_strings(void **state)
         check_request(&cases[i]);
 }
 
+/* The size of the largest, with a plus, is all of the room that there is for it: RFC 7888 section 3. */
+static void the_largest_literal(void **state)
+{
+    wire *w = new_wire(100);
+
+    (void)state;
+    can(w, "LITERAL+");
+    imc_commands_open_literal(&w->engine, 4294967295u);
+    assert_int_equal(w->engine.writer.used, 15);
+    assert_memory_equal(w->engine.writer.out.bytes, "{4294967295+}\r\n", 15);
+    free_wire(w);
+}
+
 /* RFC 7888: with LITERAL+ no literal waits, with LITERAL- none of up to 4096 bytes; and none at all before the login,
    when it may be a secret. */
 static void literals_that_do_not_wait(void **state)
@@ -1124,6 +1137,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(numbers_are_decimal),
     cmocka_unit_test(texts_and_strings),
     cmocka_unit_test(literals_that_do_not_wait),
+    cmocka_unit_test(the_largest_literal),
     cmocka_unit_test(flags_in_every_set),
     cmocka_unit_test(names_of_mailboxes),
     cmocka_unit_test(raw_names),
