@@ -441,6 +441,10 @@ static void what_follows_from_the_capabilities(void **state)
     expect_after_greeting(0, 0, "* OK [CAPABILITY IMAP4rev1 loginDisabled] hi", "-1264");
     expect_after_greeting(0, 0, "* OK [CAPABILITY IMAP4rev1 AUTH=CRAM-MD5] hi", "> a1 AUTHENTICATE CRAM-MD5");
     expect_after_greeting(0, 0, "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=CRAM-MD5X] hi", LOGIN_1);
+    expect_after_greeting(1, 0,
+                          "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=EXTERNAL AUTH=OAUTHBEARER AUTH=XOAUTH2 AUTH=PLAIN "
+                          "AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1] hi",
+                          LOGIN_1); /* config.auth names none of these */
     expect_after_greeting(0, 0, "* OK [CAPABILITY IMAP4rev1 STARTTLS] hi", LOGIN_1);
     expect_after_greeting(1, 0, "* OK [CAPABILITY IMAP4rev1 STARTTLS] hi", LOGIN_1);
     expect_after_greeting(2, 0, "* OK [CAPABILITY IMAP4rev1 STARTTLS] hi", "> a1 STARTTLS");
@@ -588,13 +592,16 @@ static void starttls_pauses_and_forgets(void **state)
 static void tls_is_followed_by_the_greeting(void **state)
 {
     run r;
+    int step;
 
     (void)state;
     begin(&r, 1, "pw");
     r.engine.encrypted = 0;
     r.engine.state = IMC_SECURING;
+    step = r.engine.step;
     assert_int_equal(take(&r, "* OK x\r\n", 8), 0);
     imc_engine_secured(&r.engine);
+    assert_int_not_equal(r.engine.step, step); /* the greeting has a time limit of its own */
     assert_int_equal(r.engine.state, IMC_GREETING);
     assert_int_equal(r.engine.encrypted, 1);
     assert_int_equal(r.used, 0);
