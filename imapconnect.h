@@ -1755,9 +1755,7 @@ static void imc_hash_begin(imc_hash *hash, int kind)
 static void imc_hash_add(imc_hash *hash, const void *bytes, size_t count)
 {
     const byte *next = (const byte *)bytes;
-    if (hash->failed != 0)
-        return;
-    switch (IMC_HASH_KIND(hash)) {
+    switch (hash->failed != 0 ? IMC_NO_HASH : IMC_HASH_KIND(hash)) {
 #ifdef IMC_HAS_CRAM_MD5
     case IMC_MD5:
         hash->failed = wc_Md5Update(&hash->is.md5, next, (word32)count) != 0;
@@ -4670,7 +4668,9 @@ static void imc_engine_log_in(imapconnect_engine *engine)
     if (engine->login_error == 0 && engine->config->auth != IMAPCONNECT_AUTH_AUTO)
         engine->login_error = IMAPCONNECT_E_NO_MECHANISM;
 #endif
-    imc_engine_fail(engine, engine->login_error != 0 ? engine->login_error : IMAPCONNECT_E_NO_LOGIN);
+    if (engine->login_error == 0)
+        engine->login_error = IMAPCONNECT_E_NO_LOGIN;
+    imc_engine_fail(engine, engine->login_error);
 }
 
 /* What comes next on the way in, from what is known now. */
@@ -8578,6 +8578,7 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_CAN_SASL_IR
 #undef IMC_BARE
 #undef IMC_HASH_BLOCK
+#undef IMC_HASH_KIND
 #undef IMC_HASH_FRAMES
 #undef IMC_HAS_SCRAM
 #undef IMC_HAS_SCRAM_SHA_1
