@@ -16,6 +16,11 @@
 
 #include <wolfssl/wolfcrypt/random.h>
 
+#ifdef IMAPCONNECT_NO_SASL
+enum { IS_LEAN = 1 }; /* see test_lean.c */
+#else
+enum { IS_LEAN = 0 };
+
 /* The nonce of SCRAM is always "AAECAwQFBgcICQoLDA0ODxAR", and one iteration is enough: the rest is in test_sasl.c. */
 static int fixed_random(WC_RNG *rng, byte *bytes, word32 count)
 {
@@ -26,6 +31,7 @@ static int fixed_random(WC_RNG *rng, byte *bytes, word32 count)
 }
 #define wc_RNG_GenerateBlock fixed_random
 #define IMC_MIN_ITERATIONS   1u
+#endif
 
 #define IMAPCONNECT_IMPLEMENTATION
 #include "../imapconnect.h"
@@ -2972,6 +2978,8 @@ static void test_transcript(void **state)
     taking = 0;
     memcpy(reference, record, record_used);
     reference_used = record_used;
+    if (IS_LEAN)
+        return;
     replay_chunks(&t, file);
     replay_splits(&t, file);
     replay_pairs(&t, file);
@@ -3061,6 +3069,33 @@ static void find_files(const char *path)
     qsort(names, name_count, sizeof names[0], compare_names);
 }
 
+/* Does it name mechanisms? */
+static int has_auth(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    char line[8];
+    int found = 0;
+
+    while (file && !found && fgets(line, sizeof line, file))
+        found = strncmp(line, "auth:", 5) == 0;
+    if (file)
+        fclose(file);
+    return found;
+}
+
+/* With a header that knows no others, those of the documented order alone. */
+static void drop_mechanisms(void)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < name_count; i++)
+        if (has_auth(names[i]))
+            free(names[i]);
+        else
+            names[kept++] = names[i];
+    name_count = kept;
+}
+
 static void make_client_context(void)
 {
     tunnel_prepare();
@@ -3082,6 +3117,8 @@ int main(int count, char **arguments)
     if (count > 1)
         path = arguments[1];
     find_files(path ? path : "tests/transcripts");
+    if (IS_LEAN)
+        drop_mechanisms();
     for (size_t i = 0; i < name_count; i++) {
         const char *base = strrchr(names[i], '/');
 
