@@ -508,6 +508,8 @@ static void permanent_flags_are_whole_words(void **state)
     expect_permanent("* OK [permanentflags (\\ANSWERED \\flagged \\Draft)]\r\n", "awf");
     expect_permanent("* OK [PERMANENTFLAGS (\\Seen)] x\r\n", "s");
     expect_permanent("* OK [PERMANENTFLAGS ()] none\r\n", "");
+    expect_permanent("* OK [PERMANENTFLAGS (\\Seen  \\Draft) ] x\r\n", "ws"); /* more spaces than there should be */
+    expect_permanent("* OK [PERMANENTFLAGS ( \\Seen )] x\r\n", "s");
     expect_permanent("* OK [PERMANENTFLAGS (Seen \\Seenx \\See $Forwarded *)] x\r\n", "");
     expect_permanent("* OK [PERMANENTFLAGS (a-keyword-longer-than-any-atom-that-we-know \\Draft)] x\r\n", "w");
     expect_permanent("* OK [PERMANENTFLAGSX (\\Seen)] x\r\n", "");
