@@ -609,7 +609,10 @@ static void mutate_table(const table *t)
             i = mutate_row(t, i, 0);
         } else if (is(i, ",")) {
             index += index >= 0;
-        } else if (tokens[i].kind != DIRECTIVE) {
+        } else if (tokens[i].kind == DIRECTIVE) {
+            if (action == ALL) /* rows that are not there cannot be changed */
+                printf("%.*s\n", tokens[i].length, tokens[i].at);
+        } else {
             int end = i;
 
             while (end + 1 < t->last && !is(end + 1, ","))

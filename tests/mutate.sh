@@ -140,6 +140,7 @@ measure() {
 # Compiles all programs of the room, and finds which mutants each of them reaches: lines "NUMBER NAME".
 build_all() {
     : >"$work/reached"
+    : >"$work/limits"
     for name in $programs; do
         # Two of them run for nearly every mutant, and the others less often than it takes to optimise them.
         case $name in "$room" | dialogues) level=-O1 ;; *) level=-O0 ;; esac
@@ -153,8 +154,8 @@ build_all() {
             return 1
         }
         od -An -v -w1 -c "$work/marks" | awk -v name="$name" '$1 == "x" { print NR - 1, name }' >>"$work/reached"
-        echo "$name $((3 * $(measure "$name") + 100))"
-    done >"$work/limits"
+        echo "$name $((3 * $(measure "$name") + 100))" >>"$work/limits"
+    done
 }
 
 # "NUMBER NAME:LIMIT NAME:LIMIT ..." for each mutant that is chosen when it runs.
