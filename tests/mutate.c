@@ -811,7 +811,9 @@ static void write_file_table(int i, int at, int end)
     }
     if (action == ALL) {
         write_source(tokens[end].at + 1);
-        printf("\nstatic __attribute__((constructor)) void imc_mutant_of_%s(void)\n{\n", function);
+        printf("\nstatic __attribute__((constructor)) void imc_mutant_of_%s(void)\n{\n"
+               "int imc_mutant = imc_mutant_order;\n",
+               function);
     }
     mutate_table(&t);
     if (action == ALL)
@@ -843,13 +845,14 @@ static void write_start(void)
     printf(
         "#include <fcntl.h>\n#include <stdlib.h>\n#include <string.h>\n#include <sys/mman.h>\n#include <sys/time.h>\n"
         "static int imc_mutant;\nstatic char *imc_mutant_marks;\n"
+        "static volatile int imc_mutant_order; /* clang runs constructors itself that read no such thing */\n"
         "static __attribute__((constructor)) void imc_mutant_start(void)\n{\n"
         "    const char *marks = getenv(\"MUTANT_MARKS\"), *limit = getenv(\"MUTANT_LIMIT\");\n"
         "    struct itimerval time = {{0, 0}, {0, 0}};\n"
         "    if (limit) {\n        time.it_value.tv_sec = atoi(limit) / 1000;\n"
         "        time.it_value.tv_usec = atoi(limit) %% 1000 * 1000;\n"
         "        setitimer(ITIMER_PROF, &time, 0);\n    }\n"
-        "    if (getenv(\"MUTANT\"))\n        imc_mutant = atoi(getenv(\"MUTANT\"));\n"
+        "    if (getenv(\"MUTANT\"))\n        imc_mutant = imc_mutant_order = atoi(getenv(\"MUTANT\"));\n"
         "    if (marks)\n        imc_mutant_marks = (char *)mmap(0, %d, PROT_READ | PROT_WRITE, MAP_SHARED,"
         " open(marks, O_RDWR), 0);\n}\n"
         "static int imc_mutant_mark(int from, int to)\n{\n"
