@@ -920,6 +920,48 @@ static void scram_is_bound_where_it_can_be(void **state)
     }
 }
 
+/* A mechanism that config.auth does not name is not used, whatever the server offers. */
+static void only_what_is_named_is_used(void **state)
+{
+    static const struct {
+        const char *name;
+        int named; /* by these */
+    } all[] = {{"EXTERNAL", IMAPCONNECT_AUTH_EXTERNAL},
+               {"OAUTHBEARER", IMAPCONNECT_AUTH_OAUTHBEARER},
+               {"XOAUTH2", IMAPCONNECT_AUTH_XOAUTH2},
+               {"SCRAM-SHA-256-PLUS", IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS | IMAPCONNECT_AUTH_SCRAM_SHA_256},
+               {"SCRAM-SHA-256", IMAPCONNECT_AUTH_SCRAM_SHA_256},
+               {"SCRAM-SHA-1", IMAPCONNECT_AUTH_SCRAM_SHA_1},
+               {"CRAM-MD5", IMAPCONNECT_AUTH_CRAM_MD5},
+               {"PLAIN", IMAPCONNECT_AUTH_PLAIN},
+               {"LOGIN", IMAPCONNECT_AUTH_LOGIN}};
+    size_t i, k;
+
+    (void)state;
+    for (i = 0; i < COUNT(all); i++) {
+        int is_login = i == COUNT(all) - 1;
+
+        for (k = 0; k < COUNT(all); k++) {
+            char greeting[100], command[100];
+            int bit = IMAPCONNECT_AUTH_EXTERNAL << k;
+            run r;
+
+            begin(&r, IMAPCONNECT_TLS, "pw");
+            r.config.auth = bit;
+            r.engine.binds = 1;
+            sprintf(greeting, "* OK [CAPABILITY IMAP4rev1 %s%s]",
+                    is_login ? "X" : "LOGINDISABLED AUTH=", is_login ? "" : all[i].name);
+            sprintf(command, is_login ? "a1 %s \"" : "a1 AUTHENTICATE %s\r\n", all[i].name);
+            say(&r, greeting);
+            pump(&r);
+            if ((bit & all[i].named) == 0)
+                assert_int_equal(r.engine.error, IMAPCONNECT_E_NO_MECHANISM);
+            else
+                assert_memory_equal(r.sent, command, strlen(command));
+        }
+    }
+}
+
 /* The key of SCRAM takes its time, which is the device's: a new time limit begins with each part of it. */
 static void a_key_takes_none_of_the_time_limit(void **state)
 {
@@ -2108,6 +2150,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(other_plus_lines_are_no_challenges),
     cmocka_unit_test(one_try_of_each_mechanism),
     cmocka_unit_test(scram_is_bound_where_it_can_be),
+    cmocka_unit_test(only_what_is_named_is_used),
     cmocka_unit_test(a_key_takes_none_of_the_time_limit),
     cmocka_unit_test(every_line_in_every_state_after_the_login),
     cmocka_unit_test(early_answers_after_the_login),
