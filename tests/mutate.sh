@@ -236,7 +236,7 @@ kill_compiled_sanitized() {
 
 sanitized() {
     # shellcheck disable=SC2086
-    (cd "$tree" && gcc $options -O1 -fsanitize=address,undefined -fno-sanitize-recover=all "tests/test_$1.c" \
+    (cd "$tree" && gcc $options -O0 -fsanitize=address,undefined -fno-sanitize-recover=all "tests/test_$1.c" \
         -o "$work/$1.bin" -lcmocka -lwolfssl) >"$work/out" 2>&1
 }
 

@@ -920,7 +920,8 @@ static void scram_is_bound_where_it_can_be(void **state)
     }
 }
 
-/* A mechanism that config.auth does not name is not used, whatever the server offers. */
+/* A mechanism that config.auth does not name is not used, whatever the server offers. And of a NO because of something
+   that has expired, RFC 5530, only two of them say that it is a token. */
 static void only_what_is_named_is_used(void **state)
 {
     static const struct {
@@ -958,6 +959,12 @@ static void only_what_is_named_is_used(void **state)
                 assert_int_equal(r.engine.error, IMAPCONNECT_E_NO_MECHANISM);
             else
                 assert_memory_equal(r.sent, command, strlen(command));
+            if (r.engine.error == 0) {
+                int is_token = bit == IMAPCONNECT_AUTH_OAUTHBEARER || bit == IMAPCONNECT_AUTH_XOAUTH2;
+
+                say(&r, "% NO [EXPIRED] x");
+                assert_int_equal(r.engine.error, is_token ? IMAPCONNECT_E_TOKEN : IMAPCONNECT_E_LOGIN_REJECTED);
+            }
         }
     }
 }

@@ -6,6 +6,8 @@
 
 #include <wolfssl/options.h>
 #include <wolfssl/wolfcrypt/md5.h>
+#include <wolfssl/wolfcrypt/sha.h>
+#include <wolfssl/wolfcrypt/sha256.h>
 
 /* An MD5 that leaves in its own frame what it was given, once `is_careless` is set: wolfCrypt is not bound to wipe. */
 static int is_careless;
@@ -22,6 +24,41 @@ __attribute__((noinline, no_sanitize_address)) static int careless_update(wc_Md5
 }
 
 #define wc_Md5Update careless_update
+
+/* Hashes that were begun and not freed: in a chip each of them takes something. */
+static int hashes;
+
+#define COUNTED(name)                        \
+    static int begin_##name(wc_##name *hash) \
+    {                                        \
+        hashes++;                            \
+        return wc_Init##name(hash);          \
+    }                                        \
+    static void free_##name(wc_##name *hash) \
+    {                                        \
+        hashes--;                            \
+        wc_##name##Free(hash);               \
+    }
+#define COPIED(name)                                       \
+    static int copy_##name(wc_##name *from, wc_##name *to) \
+    {                                                      \
+        hashes++;                                          \
+        return wc_##name##Copy(from, to);                  \
+    }
+COUNTED(Md5)
+COUNTED(Sha)
+COUNTED(Sha256)
+COPIED(Sha)
+COPIED(Sha256)
+
+#define wc_InitMd5    begin_Md5
+#define wc_InitSha    begin_Sha
+#define wc_InitSha256 begin_Sha256
+#define wc_Md5Free    free_Md5
+#define wc_ShaFree    free_Sha
+#define wc_Sha256Free free_Sha256
+#define wc_ShaCopy    copy_Sha
+#define wc_Sha256Copy copy_Sha256
 
 #define IMAPCONNECT_IMPLEMENTATION
 #include "../imapconnect.h"
@@ -734,6 +771,30 @@ static void nothing_of_scram_stays_on_the_stack(void **state)
     check_scram_stack(long_password, (const char *)hashed, sizeof hashed);
 }
 
+/* SECURITY.md section 3, 32: what was begun or copied is freed once, whatever it was for. */
+static void every_hash_is_freed(void **state)
+{
+    static const char key[] = "a key that is longer than a block of sixty-four bytes, and hashed before it is used";
+    static const int kinds[] = {IMC_MD5, IMC_SHA_1, IMC_SHA_256};
+    imapconnect_scram derived;
+    unsigned char digest[32];
+    size_t i;
+
+    (void)state;
+    hashes = 0;
+    for (i = 0; i < COUNT(kinds); i++) {
+        assert_int_equal(imc_hash_whole(kinds[i], key, 10, digest), 0);
+        assert_int_equal(hashes, 0);
+        assert_int_equal(imc_hmac(kinds[i], key, strlen(key), key, 3, digest), 0);
+        assert_int_equal(hashes, 0);
+        memset(&derived, 0, sizeof derived);
+        derived.left = 3;
+        if (kinds[i] != IMC_MD5)
+            assert_int_equal(imc_scram_derive(kinds[i], key, &derived), 0);
+        assert_int_equal(hashes, 0);
+    }
+}
+
 /* The proof as the engine sends it: the same as that in `exchange`. */
 static imapconnect_config no_config;
 static imapconnect_engine proving;
@@ -816,6 +877,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(nonces_differ),
     cmocka_unit_test(nothing_secret_stays_on_the_stack),
     cmocka_unit_test(nothing_of_scram_stays_on_the_stack),
+    cmocka_unit_test(every_hash_is_freed),
     cmocka_unit_test(the_proof_does_not_stay_on_the_stack),
     cmocka_unit_test(no_piece_of_a_payload_stays_on_the_stack),
     cmocka_unit_test(what_md5_leaves_in_its_frames_is_wiped),
