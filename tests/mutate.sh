@@ -158,14 +158,19 @@ build_all() {
     done
 }
 
-# "NUMBER NAME:LIMIT NAME:LIMIT ..." for each mutant that is chosen when it runs.
+# "NUMBER NAME:LIMIT NAME:LIMIT ..." for each mutant that is chosen when it runs. Those in mutants.txt have to survive two
+# programs, and the others are spared.
 plan() {
-    awk -F '[| ]' -v wanted="$work/wanted" -v dropped="$work/dropped" -v limits="$work/limits" '
+    awk -F '[| ]' -v wanted="$work/wanted" -v dropped="$work/dropped" -v limits="$work/limits" -v listed="$work/listed" '
         BEGIN {
             while ((getline <limits) > 0) limit[$1] = $2
             while ((getline <dropped) > 0) gone[$1] = 1
+            while ((getline <listed) > 0) left[$1] = 2
         }
-        FILENAME == ARGV[1] { tests[$1] = tests[$1] " " $2 ":" limit[$2]; next }
+        FILENAME == ARGV[1] {
+            if (!($1 in left) || left[$1]-- > 0) tests[$1] = tests[$1] " " $2 ":" limit[$2]
+            next
+        }
         $2 == "run" && !($1 in gone) { print $1 tests[$1] }' "$work/reached" "$work/wanted"
 }
 
@@ -254,7 +259,10 @@ kill_compiled() {
 }
 
 is_killed_compiled() {
+    tried=0
     for name in $programs; do
+        tried=$((tried + 1))
+        [ $tried -le 2 ] || ! grep -qx "$1" "$work/listed" || return 1
         killer=$name
         compile "$name" -O0 || return 0
         run "$name" 0 $((2 * $(sed -n "s/^$name //p" "$work/limits") + 200)) || return 0
@@ -302,21 +310,20 @@ kill_by_tls() {
 
 # ---- mutants.txt ----
 
-# mutants.txt: "[ROOM]" before its lines, "FUNCTION: BEFORE ~> AFTER  -- why that makes no difference". Takes the known
-# ones from the survivors, and shows the lines that are not needed.
-drop_known() {
-    touch "$work/killed" "$work/known" "$work/stale"
-    cp "$work/alive" "$work/maybe"
-    awk -v room="$room" -v alive="$work/maybe" -v wanted="$work/list" -v known="$work/known" -v partly="$partly" '
+# mutants.txt: "[ROOM]" before its lines, "FUNCTION: BEFORE ~> AFTER  -- why that makes no difference". Of the numbers in
+# the file $1 those that stand there; $work/stale are the lines that stand there for none of these.
+listed() {
+    awk -v room="$room" -v numbers="$1" -v list="$work/list" -v stale="$work/stale" '
         BEGIN {
-            while ((getline line <alive) > 0) is_alive[line] = 1
-            while ((getline line <wanted) > 0) {
+            printf "" >stale
+            while ((getline line <numbers) > 0) is_asked[line] = 1
+            while ((getline line <list) > 0) {
                 number = line
                 sub(/[|].*/, "", number)
-                if (!(number in is_alive)) continue
+                if (!(number in is_asked)) continue
                 sub(/^[0-9]*[|][a-z]*[|]/, "", line)
                 sub(/[|]/, ": ", line)
-                numbers[line] = numbers[line] " " number
+                found[line] = found[line] number "\n"
             }
         }
         /^\[/ { here = $0 == "[" room "]"; next }
@@ -324,11 +331,16 @@ drop_known() {
         {
             key = $0
             sub(/  -- .*/, "", key)
-            if (key in numbers) {
-                count = split(numbers[key], each, " ")
-                for (i = 1; i <= count; i++) print each[i] >known
-            } else if (partly == "") print
-        }' tests/mutants.txt >"$work/stale"
+            if (key in found) printf "%s", found[key]
+            else print >stale
+        }' tests/mutants.txt
+}
+
+# Takes the known ones from the survivors.
+drop_known() {
+    cp "$work/alive" "$work/maybe"
+    listed "$work/maybe" >"$work/known"
+    [ -z "$partly" ] || : >"$work/stale"
     grep -vxF -f "$work/known" "$work/maybe" >"$work/alive"
 }
 
@@ -362,6 +374,8 @@ share() {
 mutate_room() {
     programs=$(programs_of "$room")
     for file in dropped killed alive same known; do : >"$work/$file"; done
+    cut -d '|' -f 1 "$work/wanted" >"$work/numbers"
+    listed "$work/numbers" >"$work/listed"
     write_all && build_all || return
     kill_running
     kill_compiled

@@ -27,9 +27,18 @@ static int random_block(WC_RNG *from, byte *bytes, word32 count)
     return no_random ? -1 : wc_RNG_GenerateBlock(from, bytes, count);
 }
 
+static int generators; /* that were made and not freed */
+
 static int random_init(WC_RNG *made)
 {
+    generators += !no_generator;
     return no_generator ? -1 : wc_InitRng(made);
+}
+
+static int random_free(WC_RNG *made)
+{
+    generators--;
+    return wc_FreeRng(made);
 }
 
 static int export(WOLFSSL *ssl, unsigned char *out, size_t count, const char *label, size_t length,
@@ -95,6 +104,7 @@ static int free_certificate(void **state)
 
 #define wc_RNG_GenerateBlock random_block
 #define wc_InitRng           random_init
+#define wc_FreeRng           random_free
 #define wc_InitSha256        sha256_init
 #define wc_Sha256Update      sha256_update
 #define wc_Sha256Final       sha256_final
@@ -609,6 +619,7 @@ static void no_random_numbers(void **state)
     no_generator = 0;
     assert_int_equal(p->commands, 0);
     free_peer(p);
+    assert_int_equal(generators, 0);
 }
 
 /* Nothing to bind to, once -PLUS was begun: no proof leaves, and nothing weaker is tried. */
