@@ -26,11 +26,13 @@ __attribute__((noinline, no_sanitize_address)) static int careless_update(wc_Md5
 #define wc_Md5Update careless_update
 
 /* Hashes that were begun and not freed: in a chip each of them takes something. */
-static int hashes;
+static int hashes, begin_fails;
 
 #define COUNTED(name)                        \
     static int begin_##name(wc_##name *hash) \
     {                                        \
+        if (begin_fails)                     \
+            return -1;                       \
         hashes++;                            \
         return wc_Init##name(hash);          \
     }                                        \
@@ -537,8 +539,9 @@ static void salts(void **state)
                  {"A-AA", 0},
                  {"AA A", 0},
                  {"=AAA", 0},
-                 {"AAAAAAA=", 5}};
-    char longest[64 * 2];
+                 {"AAAAAAA=", 5},
+                 {"AAAAA===", 0}};
+    char longest[64 * 2], last[5];
     unsigned char out[64];
     imc_slice text;
     size_t i;
@@ -549,6 +552,14 @@ static void salts(void **state)
         text.count = strlen(cases[i].text);
         if (imc_scram_decode(&text, out, sizeof out) != cases[i].count)
             fail_msg("%s", cases[i].text);
+    }
+    for (i = 0; i < 64; i++) { /* the bits behind the last byte are zero: two of them, or four */
+        sprintf(last, "AA%c=", imc_sasl_base64_digit((uint32_t)i));
+        text.bytes = (const unsigned char *)last;
+        text.count = 4;
+        assert_int_equal(imc_scram_decode(&text, out, sizeof out), i % 4 == 0 ? 2 : 0);
+        sprintf(last, "A%c==", imc_sasl_base64_digit((uint32_t)i));
+        assert_int_equal(imc_scram_decode(&text, out, sizeof out), i % 16 == 0 ? 1 : 0);
     }
     memset(longest, 'A', sizeof longest);
     text.bytes = (const unsigned char *)longest;
@@ -792,6 +803,13 @@ static void every_hash_is_freed(void **state)
         if (kinds[i] != IMC_MD5)
             assert_int_equal(imc_scram_derive(kinds[i], key, &derived), 0);
         assert_int_equal(hashes, 0);
+        begin_fails = 1; /* what could not begin is neither copied nor freed */
+        assert_int_not_equal(imc_hmac(kinds[i], key, strlen(key), key, 3, digest), 0);
+        derived.left = 3;
+        if (kinds[i] != IMC_MD5)
+            assert_int_not_equal(imc_scram_derive(kinds[i], key, &derived), 0);
+        assert_int_equal(hashes, 0);
+        begin_fails = 0;
     }
 }
 
