@@ -1627,6 +1627,7 @@ static void the_number_of_messages(void **state)
     say(&r, "% OK x");
     assert_int_equal(r.engine.exists, 0);
     start(&r, &n, SELECT); /* which does not succeed: then none is open, RFC 3501 section 6.3.1 */
+    say(&r, "* 9 EXISTS"); /* in the one before */
     pump(&r);
     say(&r, "% NO x");
     assert_true(r.engine.exists == 0xffffffffu);

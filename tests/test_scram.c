@@ -660,6 +660,33 @@ static void no_proof_without_a_hash_or_a_message(void **state)
     }
 }
 
+/* Each call for the proof fails once, and nothing behind it: no proof leaves that is none. */
+static void each_call_for_the_proof_fails(void **state)
+{
+    peer *p = new_peer(wolfTLSv1_3_server_method(), ALL_BUT_PLUS);
+    imapconnect_engine *engine = &p->session.engine;
+    char nonce[sizeof engine->scram]; /* what the server must prove with is going to stand there */
+
+    (void)state;
+    assert_int_equal(derive_some(p, 1), 1);
+    memcpy(nonce, engine->scram, sizeof nonce);
+    fails_once = 1;
+    for (fail_at = 1;; fail_at++) {
+        calls = 0;
+        imc_engine_scram_prove(engine, "eSws");
+        if (calls < fail_at)
+            break;
+        assert_int_equal(engine->error, IMAPCONNECT_E_AUTHENTICATE);
+        assert_int_equal(engine->writer.used, 0);
+        engine->error = 0;
+        memcpy(engine->scram, nonce, sizeof nonce);
+    }
+    assert_int_equal(engine->error, 0);
+    assert_true(fail_at > 20);
+    fail_at = fails_once = 0;
+    free_peer(p);
+}
+
 /* Each of the first calls fails, some within the iterations, and some behind them; nothing weaker is tried. */
 static void a_hash_that_fails_is_an_error(void **state)
 {
@@ -743,6 +770,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_random_numbers),
     cmocka_unit_test(nothing_is_exported),
     cmocka_unit_test(no_proof_without_a_hash_or_a_message),
+    cmocka_unit_test(each_call_for_the_proof_fails),
     cmocka_unit_test(a_hash_that_fails_is_an_error),
     cmocka_unit_test(reasons_in_any_letter_case),
 };
