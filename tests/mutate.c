@@ -502,7 +502,7 @@ static void leave_out(int first, int last)
 {
     static mutant m;
 
-    if (!tokens[first].room || !does_something(first, last))
+    if (!tokens[first].room || !does_something(first, last) || has_directive(first, last))
         return;
     m.first = m.from = first;
     m.last = m.to = last;
@@ -523,7 +523,7 @@ static void leave_out(int first, int last)
 
 static void end_of_leave_out(int first, int last)
 {
-    if (action == ALL && tokens[last].room && does_something(first, last)) {
+    if (action == ALL && tokens[last].room && does_something(first, last) && !has_directive(first, last)) {
         write_source(tokens[last].at + tokens[last].length);
         printf(" }");
     }

@@ -24,6 +24,7 @@ static struct {
     int has_no_certificate;
     int mode, context_mode; /* of verification */
     void *callback, *context_callback;
+    int writes_nothing;
     int passes; /* a handshake succeeds at once, and then the bytes go through as they are */
 } fake;
 
@@ -282,7 +283,7 @@ static int fake_read(WOLFSSL *ssl, void *bytes, int count)
 static int fake_write(WOLFSSL *ssl, const void *bytes, int count)
 {
     (void)ssl;
-    return line_write(0, bytes, (size_t)count);
+    return fake.writes_nothing ? 0 : line_write(0, bytes, (size_t)count);
 }
 
 static void begin(imapconnect_config *config, const char *input)
@@ -364,6 +365,22 @@ static void verification_is_asked_for(void **state)
         assert_null(fake.context_callback);
         imc_tls_free(&tls);
     }
+}
+
+/* None of the bytes have left: that is no number of bytes, but a wait, and the same bytes are given again. */
+static void a_write_of_nothing_is_a_wait(void **state)
+{
+    imapconnect_config config;
+    imapconnect_tls tls;
+
+    (void)state;
+    begin(&config, "");
+    assert_int_equal(imc_tls_prepare(&tls, &config, &named, IMAPCONNECT_TLS, 0), 0);
+    fake.writes_nothing = 1;
+    fake.error = WOLFSSL_ERROR_WANT_WRITE;
+    assert_int_equal(imc_tls_write(&tls, "x", 1), IMAPCONNECT_WANT_READ);
+    assert_int_equal(tls.writing, 1);
+    imc_tls_free(&tls);
 }
 
 static void a_policy_that_cannot_be_set_is_an_error(void **state)
@@ -644,6 +661,7 @@ static void no_md5_of_a_long_key(void **state)
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_asked_for),
                                           cmocka_unit_test(verification_is_asked_for),
+                                          cmocka_unit_test(a_write_of_nothing_is_a_wait),
                                           cmocka_unit_test(a_policy_that_cannot_be_set_is_an_error),
                                           cmocka_unit_test(trusted_peers_are_unloaded),
                                           cmocka_unit_test(without_memory),
