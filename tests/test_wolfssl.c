@@ -1027,28 +1027,31 @@ static void what_changes_the_binding(void **state)
         const char *host;
         int secure, verify;
         const char *pins, *cert, *cert_path, *ca, *ca_path;
-    } cases[] = {{"imap.example.org", 1, 1, 0, 0, 0, 0, 0},
-                 {"imap.example.or", 1, 1, 0, 0, 0, 0, 0},
-                 {"imap.example.com", 1, 1, 0, 0, 0, 0, 0},
-                 {"jmap.example.org", 1, 1, 0, 0, 0, 0, 0},
-                 {"imap.example.org:994", 1, 1, 0, 0, 0, 0, 0},
-                 {"imap.example.org:1249", 1, 1, 0, 0, 0, 0, 0}, /* the same low byte as 993 */
-                 {"imap.example.org:737", 1, 1, 0, 0, 0, 0, 0},
-                 {"imap.example.org:33761", 1, 1, 0, 0, 0, 0, 0},
-                 {"imap.example.org:993", 2, 1, 0, 0, 0, 0, 0},
-                 {"imap.example.org", 2, 1, 0, 0, 0, 0, 0},
-                 {"imap.example.org", 1, 0, 0, 0, 0, 0, 0},
-                 {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdef", 0, 0, 0, 0},
-                 {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdeg", 0, 0, 0, 0},
-                 {"imap.example.org", 1, 1, 0, "cert", 0, 0, 0},
-                 {"imap.example.org", 1, 1, 0, "cerT", 0, 0, 0},
-                 {"imap.example.org", 1, 1, 0, 0, "cert.pem", 0, 0},
-                 {"imap.example.org", 1, 1, 0, 0, 0, "cert", 0},
-                 {"imap.example.org", 1, 1, 0, 0, 0, 0, "cert.pem"},
-                 {"imap.example.org", 1, 1, 0, 0, 0, 0, "certs"},
-                 {"127.0.0.1", 1, 1, 0, 0, 0, 0, 0},
-                 {"127.0.0.2", 1, 1, 0, 0, 0, 0, 0},
-                 {"::1", 1, 1, 0, 0, 0, 0, 0}};
+    } cases[] = {
+        {"imap.example.org", 1, 1, 0, 0, 0, 0, 0},
+        {"imap.example.or", 1, 1, 0, 0, 0, 0, 0},
+        {"imap.example.com", 1, 1, 0, 0, 0, 0, 0},
+        {"jmap.example.org", 1, 1, 0, 0, 0, 0, 0},
+        {"imap.example.org:994", 1, 1, 0, 0, 0, 0, 0},
+        {"imap.example.org:1249", 1, 1, 0, 0, 0, 0, 0}, /* the same low byte as 993 */
+        {"imap.example.org:737", 1, 1, 0, 0, 0, 0, 0},
+        {"imap.example.org:33761", 1, 1, 0, 0, 0, 0, 0},
+        {"imap.example.org:993", 2, 1, 0, 0, 0, 0, 0},
+        {"imap.example.org", 2, 1, 0, 0, 0, 0, 0},
+        {"imap.example.org", 1, 0, 0, 0, 0, 0, 0},
+        {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdef", 0, 0, 0, 0},
+        {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdeg", 0, 0, 0, 0},
+        {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", 0, 0, 0, 0},
+        {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeg", 0, 0, 0, 0},
+        {"imap.example.org", 1, 1, 0, "cert", 0, 0, 0},
+        {"imap.example.org", 1, 1, 0, "cerT", 0, 0, 0},
+        {"imap.example.org", 1, 1, 0, 0, "cert.pem", 0, 0},
+        {"imap.example.org", 1, 1, 0, 0, 0, "cert", 0},
+        {"imap.example.org", 1, 1, 0, 0, 0, 0, "cert.pem"},
+        {"imap.example.org", 1, 1, 0, 0, 0, 0, "certs"},
+        {"127.0.0.1", 1, 1, 0, 0, 0, 0, 0},
+        {"127.0.0.2", 1, 1, 0, 0, 0, 0, 0},
+        {"::1", 1, 1, 0, 0, 0, 0, 0}};
     uint8_t bindings[COUNT(cases)][BOUND];
     size_t i, j;
 
@@ -1060,8 +1063,10 @@ static void what_changes_the_binding(void **state)
         memset(&options, 0, sizeof options);
         imapconnect_config_init(&config);
         config.tls = &options;
-        options.pins = (const uint8_t *)cases[i].pins;
-        options.pin_count = cases[i].pins != 0;
+        if (cases[i].pins != 0) {
+            options.pin_count = strlen(cases[i].pins) / IMAPCONNECT_PIN_SIZE;
+            options.pins = exactly((const unsigned char *)cases[i].pins, options.pin_count * IMAPCONNECT_PIN_SIZE);
+        }
         options.cert_data = cases[i].cert;
         options.cert_size = cases[i].cert != 0 ? 4 : 0;
         options.cert_path = cases[i].cert_path;
@@ -1069,6 +1074,7 @@ static void what_changes_the_binding(void **state)
         config.ca_size = cases[i].ca != 0 ? 4 : 0;
         config.ca_path = cases[i].ca_path;
         bind_this(cases[i].host, cases[i].secure, cases[i].verify, &config, bindings[i]);
+        free((void *)(uintptr_t)options.pins);
         for (j = 0; j < i; j++)
             if (memcmp(bindings[i], bindings[j], sizeof bindings[i]) == 0)
                 fail_msg("%zu and %zu are bound to the same", i, j);
