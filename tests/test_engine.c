@@ -551,6 +551,16 @@ static void a_failed_login_brings_no_list(void **state)
     say(&r, "% OK in");
     assert_int_equal(r.engine.done, 1);
     assert_int_equal(r.engine.asked, 0);
+
+    begin(&r, 0, "pw");
+    say(&r, "* OK [CAPABILITY IMAP4rev1 AUTH=CRAM-MD5] hi");
+    pump(&r);
+    say(&r, "+ PDEuMkB4Pg==");
+    pump(&r);
+    say(&r, "* CAPABILITY IMAP4rev1 MOVE");
+    say(&r, "% OK in");
+    assert_int_equal(r.engine.done, 1);
+    assert_int_equal(r.engine.asked, 1);
 }
 
 /* ---- STARTTLS ---- */
