@@ -2974,6 +2974,7 @@ enum imc_take {
 #define IMC_TAKES    64 /* the first two are the caller's function for what comes, and its parameter; 0 is none */
 #define IMC_LISTS    (128 | IMC_TAKES)
 #define IMC_STREAMS  (256 | IMC_TAKES)
+#define IMC_PAIRS    512 /* what it reads is a list of words, each with its value */
 
 /* A command of the time after the login. */
 struct imc_command {
@@ -3140,11 +3141,11 @@ static void imc_rows_close(imapconnect_engine *engine)
 }
 
 /* A parenthesis. Returns 0 when none is open that could be closed, or too many are. */
-static int imc_rows_nest(imapconnect_row *row, int token)
+static int imc_rows_nest(imapconnect_row *row, int token, int pairs)
 {
     if (token == IMC_OPEN) {
-        if (row->depth == 255 || row->streams)
-            return 0; /* a body is no list */
+        if (row->depth == 255 || row->streams || (pairs && row->depth == 1 && row->field[1] % 2 == 0))
+            return 0; /* neither a body nor a word is a list */
         if (++row->depth < sizeof row->field)
             row->field[row->depth] = 0;
         return 1;
@@ -3196,7 +3197,7 @@ static IMC_APART int imc_rows_token(imapconnect_engine *engine, int token, const
         break;
     default:
         imc_rows_close(engine);
-        good = token == IMC_SPACE || imc_rows_nest(row, token);
+        good = token == IMC_SPACE || imc_rows_nest(row, token, engine->command->traits & IMC_PAIRS);
     }
     return good;
 }
@@ -7843,7 +7844,7 @@ static const struct imc_command imc_status = {"STATUS %m (MESSAGES RECENT UIDNEX
                                               imc_status_take,
                                               imc_status_end,
                                               IMAPCONNECT_E_NO,
-                                              IMC_FILLS};
+                                              IMC_FILLS | IMC_PAIRS};
 
 IMAPCONNECT_API int imapconnect_mailbox_status(imapconnect_session *session, const char *mailbox,
                                                imapconnect_status *status, imapconnect_list *responses)
@@ -8059,7 +8060,7 @@ static const struct imc_command imc_messages_rows = {"UID FETCH %n:%x (UID RFC82
                                                      imc_messages_take,
                                                      imc_messages_end,
                                                      IMAPCONNECT_E_FETCH_REPLY,
-                                                     0};
+                                                     IMC_PAIRS};
 
 /* First NOOP, which brings the news. A number behind the last one would be BAD, and "10:*" in a mailbox of five is
    5:10: RFC 3501 section 9, seq-range. */
@@ -8219,10 +8220,15 @@ static void imc_recv_end(imapconnect_engine *engine)
     imc_engine_finish(engine, row->finished && !gone ? IMAPCONNECT_OK : IMAPCONNECT_E_NO_MESSAGE);
 }
 
-static const struct imc_command imc_recv = {"UID FETCH %u (UID BODY%R[%B])", "FETCH",    imc_recv_take, imc_recv_end,
-                                            IMAPCONNECT_E_RECEIVE,           IMC_STREAMS};
-static const struct imc_command imc_recv_range = {
-    "UID FETCH %u (UID BODY%R[%B]<%n.%n>)", "FETCH", imc_recv_take, imc_recv_end, IMAPCONNECT_E_RECEIVE, IMC_STREAMS};
+static const struct imc_command imc_recv = {
+    "UID FETCH %u (UID BODY%R[%B])", "FETCH", imc_recv_take, imc_recv_end, IMAPCONNECT_E_RECEIVE,
+    IMC_STREAMS | IMC_PAIRS};
+static const struct imc_command imc_recv_range = {"UID FETCH %u (UID BODY%R[%B]<%n.%n>)",
+                                                  "FETCH",
+                                                  imc_recv_take,
+                                                  imc_recv_end,
+                                                  IMAPCONNECT_E_RECEIVE,
+                                                  IMC_STREAMS | IMC_PAIRS};
 
 IMAPCONNECT_API int imapconnect_recv_part(imapconnect_session *session, uint32_t uid, const imapconnect_part *part,
                                           imapconnect_sink sink, void *user, imapconnect_list *responses)
@@ -8500,6 +8506,7 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_TAKES
 #undef IMC_LISTS
 #undef IMC_STREAMS
+#undef IMC_PAIRS
 #undef IMC_MAX_ID
 #undef IMC_MAX_NUMBER
 #undef IMC_CAN_AUTH_CRAM_MD5
