@@ -1245,7 +1245,8 @@ IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *s
 #ifndef IMAPCONNECT_NO_SASL
 
 /* The response code of the last answer as a number, 0 for none. RFC 5530; ALERT, BADCHARSET and TRYCREATE RFC 3501
-   section 7.1; LIMIT also where the words alone, or with ALERT or UNAVAILABLE, speak of too many connections. */
+   section 7.1; LIMIT also where the words alone, or with ALERT or UNAVAILABLE, speak of too many connections or
+   requests. */
 enum imapconnect_reason {
     IMAPCONNECT_REASON_NONE,
     IMAPCONNECT_REASON_UNKNOWN,              /* a code that is not one of these */
@@ -7397,8 +7398,9 @@ IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *s
 
 #ifndef IMAPCONNECT_NO_SASL
 
-/* In the order of enum imapconnect_reason. "Too many simultaneous connections", "Maximum number of connections from user+IP
-   exceeded" and the like come without a code, with ALERT or with UNAVAILABLE; any other code says more than the words. */
+/* In the order of enum imapconnect_reason. "Too many simultaneous connections", "Maximum number of connections from
+   user+IP exceeded", "Request is throttled" and the like come without a code, with ALERT or with UNAVAILABLE; any other
+   code says more than the words. */
 IMAPCONNECT_API int imapconnect_reason(const imapconnect_session *session)
 {
     static const char *const words[] = {"ALERT",
@@ -7430,7 +7432,8 @@ IMAPCONNECT_API int imapconnect_reason(const imapconnect_session *session)
     for (i = 0; i < sizeof words / sizeof words[0]; i++)
         if (imc_bytes_same(reader->code, count, words[i]))
             reason = IMAPCONNECT_REASON_ALERT + (int)i;
-    return reason <= IMAPCONNECT_REASON_UNAVAILABLE && imc_bytes_holds(reader->text, "connections")
+    return reason <= IMAPCONNECT_REASON_UNAVAILABLE &&
+                   (imc_bytes_holds(reader->text, "connections") || imc_bytes_holds(reader->text, "throttled"))
                ? IMAPCONNECT_REASON_LIMIT
                : reason;
 }

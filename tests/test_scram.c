@@ -707,6 +707,7 @@ static void reasons_in_any_letter_case(void **state)
                  {"", "Maximum number of connections from user+IP exceeded", IMAPCONNECT_REASON_LIMIT},
                  {"UNAVAILABLE", "Maximum number of connections from user+IP exceeded", IMAPCONNECT_REASON_LIMIT},
                  {"X-OTHER", "too many connections", IMAPCONNECT_REASON_LIMIT},
+                 {"", "Request is throttled. Suggested", IMAPCONNECT_REASON_LIMIT}, /* Microsoft 365 */
                  {"AUTHENTICATIONFAILED", "no more connections", IMAPCONNECT_REASON_AUTHENTICATIONFAILED},
                  {"CLIENTBUG", "no more connections", IMAPCONNECT_REASON_CLIENTBUG},
                  {"PRIVACYREQUIRED", "disallowed on non-secure connections.", IMAPCONNECT_REASON_PRIVACYREQUIRED}};
