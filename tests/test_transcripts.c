@@ -1892,6 +1892,7 @@ static const char *reason_name(int reason)
                  {IMAPCONNECT_REASON_CONTACTADMIN, "CONTACTADMIN"},
                  {IMAPCONNECT_REASON_LIMIT, "LIMIT"},
                  {IMAPCONNECT_REASON_OVERQUOTA, "OVERQUOTA"},
+                 {IMAPCONNECT_REASON_NONEXISTENT, "NONEXISTENT"},
                  {IMAPCONNECT_REASON_CANNOT, "CANNOT"},
                  {IMAPCONNECT_REASON_CLIENTBUG, "CLIENTBUG"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
