@@ -1245,7 +1245,8 @@ IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *s
 #ifndef IMAPCONNECT_NO_SASL
 
 /* The response code of the last answer as a number, 0 for none. RFC 5530; ALERT, BADCHARSET and TRYCREATE RFC 3501
-   section 7.1; LIMIT also where a server says in words alone that there are too many connections. */
+   section 7.1; LIMIT also where the words alone, or with ALERT or UNAVAILABLE, speak of too many connections or
+   requests. */
 enum imapconnect_reason {
     IMAPCONNECT_REASON_NONE,
     IMAPCONNECT_REASON_UNKNOWN,              /* a code that is not one of these */
@@ -7422,8 +7423,9 @@ IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *s
 
 #ifndef IMAPCONNECT_NO_SASL
 
-/* In the order of enum imapconnect_reason. Providers without a code for it say "Too many simultaneous connections",
-   "Maximum number of connections from user+IP exceeded", and the like. */
+/* In the order of enum imapconnect_reason. "Too many simultaneous connections", "Maximum number of connections from
+   user+IP exceeded", "Request is throttled" and the like come without a code, with ALERT or with UNAVAILABLE; any other
+   code says more than the words. */
 IMAPCONNECT_API int imapconnect_reason(const imapconnect_session *session)
 {
     static const char *const words[] = {"ALERT",
@@ -7448,14 +7450,17 @@ IMAPCONNECT_API int imapconnect_reason(const imapconnect_session *session)
                                         "CLIENTBUG"};
     const imapconnect_reader *reader = &session->engine.reader;
     size_t count = 0, i;
-    if (imc_bytes_holds(reader->text, "connections"))
-        return IMAPCONNECT_REASON_LIMIT;
+    int reason;
     while (reader->code[count] != '\0' && reader->code[count] != ' ')
         count++;
+    reason = count == 0 ? IMAPCONNECT_REASON_NONE : IMAPCONNECT_REASON_UNKNOWN;
     for (i = 0; i < sizeof words / sizeof words[0]; i++)
         if (imc_bytes_same(reader->code, count, words[i]))
-            return IMAPCONNECT_REASON_ALERT + (int)i;
-    return count == 0 ? IMAPCONNECT_REASON_NONE : IMAPCONNECT_REASON_UNKNOWN;
+            reason = IMAPCONNECT_REASON_ALERT + (int)i;
+    return reason <= IMAPCONNECT_REASON_UNAVAILABLE &&
+                   (imc_bytes_holds(reader->text, "connections") || imc_bytes_holds(reader->text, "throttled"))
+               ? IMAPCONNECT_REASON_LIMIT
+               : reason;
 }
 
 #endif

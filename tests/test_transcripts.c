@@ -108,7 +108,7 @@ enum { MESSAGES = NAMESPACES + 1, HEADERS, MESSAGE, PART, FLAGS, EXPUNGE, COPY, 
 enum { ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, CHANGES };
 
 /* What can be asked of the session after a call. The order is that of `questions`. */
-enum { SAID, CODE, MECHANISM, ANSWER, PHASE, QUESTIONS };
+enum { SAID, CODE, REASON, MECHANISM, ANSWER, PHASE, QUESTIONS };
 
 /* One call of the library, and what must come out. */
 typedef struct step {
@@ -823,6 +823,7 @@ static const directive directives[] = {
     {"over:", set_step_number, offsetof(step, over)},
     {"said:", set_answer, SAID},
     {"code:", set_answer, CODE},
+    {"reason:", set_answer, REASON},
     {"mechanism:", set_answer, MECHANISM},
     {"answer:", set_answer, ANSWER},
     {"phase:", set_answer, PHASE},
@@ -1878,7 +1879,33 @@ static void check_log(wire *v, const step *s)
         differs(v, s, "log", "(no more)", line, (size_t)(end - line));
 }
 
-static const char *const questions[QUESTIONS] = {"said", "code", "mechanism", "answer", "phase"};
+static const char *const questions[QUESTIONS] = {"said", "code", "reason", "mechanism", "answer", "phase"};
+
+/* The names of enum imapconnect_reason, without their beginning. */
+static const char *reason_name(int reason)
+{
+    static const struct {
+        int reason;
+        const char *name;
+    } names[] = {{IMAPCONNECT_REASON_NONE, "NONE"},
+                 {IMAPCONNECT_REASON_UNKNOWN, "UNKNOWN"},
+                 {IMAPCONNECT_REASON_ALERT, "ALERT"},
+                 {IMAPCONNECT_REASON_UNAVAILABLE, "UNAVAILABLE"},
+                 {IMAPCONNECT_REASON_AUTHENTICATIONFAILED, "AUTHENTICATIONFAILED"},
+                 {IMAPCONNECT_REASON_AUTHORIZATIONFAILED, "AUTHORIZATIONFAILED"},
+                 {IMAPCONNECT_REASON_EXPIRED, "EXPIRED"},
+                 {IMAPCONNECT_REASON_PRIVACYREQUIRED, "PRIVACYREQUIRED"},
+                 {IMAPCONNECT_REASON_CONTACTADMIN, "CONTACTADMIN"},
+                 {IMAPCONNECT_REASON_LIMIT, "LIMIT"},
+                 {IMAPCONNECT_REASON_OVERQUOTA, "OVERQUOTA"},
+                 {IMAPCONNECT_REASON_NONEXISTENT, "NONEXISTENT"},
+                 {IMAPCONNECT_REASON_CANNOT, "CANNOT"},
+                 {IMAPCONNECT_REASON_CLIENTBUG, "CLIENTBUG"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].reason == reason)
+            return names[i].name;
+    return "another one";
+}
 
 static void check_answers(wire *v, const step *s, const imapconnect_session *session)
 {
@@ -1886,6 +1913,7 @@ static void check_answers(wire *v, const step *s, const imapconnect_session *ses
 
     got[SAID] = imapconnect_server_text(session);
     got[CODE] = imapconnect_response_code(session);
+    got[REASON] = reason_name(imapconnect_reason(session));
     got[MECHANISM] = imapconnect_mechanism(session);
     got[ANSWER] = imapconnect_answer(session);
     got[PHASE] = imapconnect_phase(session);
