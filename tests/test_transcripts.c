@@ -4,7 +4,8 @@
    cut once at every place, with would-block before every step, in a blocking and in a non-blocking session.
    All ways must give the same result, list and log, and put the same bytes on the wire (SECURITY.md section
    3, 23 and 29). Dialogues in clear go through TLS and STARTTLS as well, with a server of wolfSSL in this process.
-   Each dialogue is cut off at every byte, too. With DEEP in the environment there is more of all that.
+   Each dialogue is cut off at every byte, too. With DEEP in the environment there is more of all that. Compiled with
+   -DONCE each is replayed in one way alone, and nothing is done inside TLS.
 
    Usage: test_transcripts [FOLDER or FILE]; else $TRANSCRIPTS, else tests/transcripts. */
 
@@ -16,11 +17,13 @@
 
 #include <wolfssl/wolfcrypt/random.h>
 
-#ifdef IMAPCONNECT_NO_SASL
-enum { IS_LEAN = 1 }; /* see test_lean.c */
+#ifdef ONCE
+enum { IS_ONCE = 1 };
 #else
-enum { IS_LEAN = 0 };
+enum { IS_ONCE = 0 };
+#endif
 
+#ifndef IMAPCONNECT_NO_SASL
 /* The nonce of SCRAM is always "AAECAwQFBgcICQoLDA0ODxAR", and one iteration is enough: the rest is in test_sasl.c. */
 static int fixed_random(WC_RNG *rng, byte *bytes, word32 count)
 {
@@ -108,7 +111,7 @@ enum { MESSAGES = NAMESPACES + 1, HEADERS, MESSAGE, PART, FLAGS, EXPUNGE, COPY, 
 enum { ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, CHANGES };
 
 /* What can be asked of the session after a call. The order is that of `questions`. */
-enum { SAID, CODE, MECHANISM, ANSWER, PHASE, QUESTIONS };
+enum { SAID, CODE, REASON, MECHANISM, ANSWER, PHASE, QUESTIONS };
 
 /* One call of the library, and what must come out. */
 typedef struct step {
@@ -823,6 +826,7 @@ static const directive directives[] = {
     {"over:", set_step_number, offsetof(step, over)},
     {"said:", set_answer, SAID},
     {"code:", set_answer, CODE},
+    {"reason:", set_answer, REASON},
     {"mechanism:", set_answer, MECHANISM},
     {"answer:", set_answer, ANSWER},
     {"phase:", set_answer, PHASE},
@@ -1878,7 +1882,37 @@ static void check_log(wire *v, const step *s)
         differs(v, s, "log", "(no more)", line, (size_t)(end - line));
 }
 
-static const char *const questions[QUESTIONS] = {"said", "code", "mechanism", "answer", "phase"};
+static const char *const questions[QUESTIONS] = {"said", "code", "reason", "mechanism", "answer", "phase"};
+
+#ifndef IMAPCONNECT_NO_SASL
+
+/* The names of enum imapconnect_reason, without their beginning. */
+static const char *reason_name(int reason)
+{
+    static const struct {
+        int reason;
+        const char *name;
+    } names[] = {{IMAPCONNECT_REASON_NONE, "NONE"},
+                 {IMAPCONNECT_REASON_UNKNOWN, "UNKNOWN"},
+                 {IMAPCONNECT_REASON_ALERT, "ALERT"},
+                 {IMAPCONNECT_REASON_UNAVAILABLE, "UNAVAILABLE"},
+                 {IMAPCONNECT_REASON_AUTHENTICATIONFAILED, "AUTHENTICATIONFAILED"},
+                 {IMAPCONNECT_REASON_AUTHORIZATIONFAILED, "AUTHORIZATIONFAILED"},
+                 {IMAPCONNECT_REASON_EXPIRED, "EXPIRED"},
+                 {IMAPCONNECT_REASON_PRIVACYREQUIRED, "PRIVACYREQUIRED"},
+                 {IMAPCONNECT_REASON_CONTACTADMIN, "CONTACTADMIN"},
+                 {IMAPCONNECT_REASON_LIMIT, "LIMIT"},
+                 {IMAPCONNECT_REASON_OVERQUOTA, "OVERQUOTA"},
+                 {IMAPCONNECT_REASON_NONEXISTENT, "NONEXISTENT"},
+                 {IMAPCONNECT_REASON_CANNOT, "CANNOT"},
+                 {IMAPCONNECT_REASON_CLIENTBUG, "CLIENTBUG"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].reason == reason)
+            return names[i].name;
+    return "another one";
+}
+
+#endif
 
 static void check_answers(wire *v, const step *s, const imapconnect_session *session)
 {
@@ -1886,6 +1920,11 @@ static void check_answers(wire *v, const step *s, const imapconnect_session *ses
 
     got[SAID] = imapconnect_server_text(session);
     got[CODE] = imapconnect_response_code(session);
+#ifdef IMAPCONNECT_NO_SASL
+    got[REASON] = s->answers[REASON] ? s->answers[REASON] : ""; /* it cannot be asked */
+#else
+    got[REASON] = reason_name(imapconnect_reason(session));
+#endif
     got[MECHANISM] = imapconnect_mechanism(session);
     got[ANSWER] = imapconnect_answer(session);
     got[PHASE] = imapconnect_phase(session);
@@ -2978,7 +3017,7 @@ static void test_transcript(void **state)
     taking = 0;
     memcpy(reference, record, record_used);
     reference_used = record_used;
-    if (IS_LEAN)
+    if (IS_ONCE)
         return;
     replay_chunks(&t, file);
     replay_splits(&t, file);
@@ -3069,6 +3108,8 @@ static void find_files(const char *path)
     qsort(names, name_count, sizeof names[0], compare_names);
 }
 
+#ifdef IMAPCONNECT_NO_SASL
+
 /* Does it name mechanisms? */
 static int has_auth(const char *path)
 {
@@ -3096,6 +3137,8 @@ static void drop_mechanisms(void)
     name_count = kept;
 }
 
+#endif
+
 static void make_client_context(void)
 {
     tunnel_prepare();
@@ -3117,8 +3160,9 @@ int main(int count, char **arguments)
     if (count > 1)
         path = arguments[1];
     find_files(path ? path : "tests/transcripts");
-    if (IS_LEAN)
-        drop_mechanisms();
+#ifdef IMAPCONNECT_NO_SASL
+    drop_mechanisms();
+#endif
     for (size_t i = 0; i < name_count; i++) {
         const char *base = strrchr(names[i], '/');
 
@@ -3127,12 +3171,15 @@ int main(int count, char **arguments)
         tests[i].initial_state = names[i];
     }
     make_memory();
-    make_client_context();
+    if (!IS_ONCE)
+        make_client_context();
     failed = cmocka_run_group_tests_name("transcripts", tests, 0, 0);
     for (size_t i = 0; i < name_count; i++)
         free(names[i]);
     printf("%zu through TLS, %zu through STARTTLS\n", tunnelled[IMAPCONNECT_TLS], tunnelled[IMAPCONNECT_STARTTLS]);
-    wolfSSL_CTX_free(client_context);
-    tunnel_finish();
+    if (!IS_ONCE) {
+        wolfSSL_CTX_free(client_context);
+        tunnel_finish();
+    }
     return test_report(name_count, failed);
 }
