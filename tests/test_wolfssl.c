@@ -1000,7 +1000,7 @@ static void what_does_not_change_the_binding(void **state)
 {
     imapconnect_tls_options options;
     imapconnect_config config;
-    uint8_t binding[BOUND];
+    uint8_t binding[BOUND], other[BOUND], pins[IMAPCONNECT_PIN_SIZE + 1] = {1};
 
     (void)state;
     memset(&options, 0, sizeof options);
@@ -1018,6 +1018,12 @@ static void what_does_not_change_the_binding(void **state)
     options.ticket_size = 1;
     bind_this("::1", IMAPCONNECT_TLS, 1, &config, binding);
     expect_bound_like(binding, "::1");
+    options.pins = pins;
+    options.pin_count = 1;
+    bind_this("::1", IMAPCONNECT_TLS, 1, &config, binding);
+    pins[IMAPCONNECT_PIN_SIZE] = 1; /* what stands behind the pins is none of them */
+    bind_this("::1", IMAPCONNECT_TLS, 1, &config, other);
+    assert_memory_equal(binding, other, sizeof other);
 }
 
 /* All of these differ from each other. */
