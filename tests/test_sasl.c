@@ -54,11 +54,12 @@ static int update_sha256(wc_Sha256 *hash, const unsigned char *bytes, word32 cou
         if (is_careless)                         \
             memcpy(hash->buffer, "tanstaaf", 8); \
     }
-#define COPIED(name)                                       \
-    static int copy_##name(wc_##name *from, wc_##name *to) \
-    {                                                      \
-        hashes++;                                          \
-        return wc_##name##Copy(from, to);                  \
+#define COPIED(name)                                                               \
+    static int copy_##name(wc_##name *from, wc_##name *to)                         \
+    {                                                                              \
+        assert_int_equal(begin_fails, 0); /* what could not begin is not copied */ \
+        hashes++;                                                                  \
+        return wc_##name##Copy(from, to);                                          \
     }
 COUNTED(Md5)
 COUNTED(Sha)
