@@ -584,7 +584,7 @@ static void replies_before_login_are_bounded(void **state)
         pump(&r);
         assert_int_equal(flood(&r, "* 1 EXISTS\r\n", 1000), 1000);
         assert_int_equal(r.engine.error, 0);
-        assert_in_range(flood(&r, "* 1 EXISTS\r\n", 100000), 1, 20000);
+        assert_in_range(flood(&r, "* 1 EXISTS\r\n", 100000), 1, 1000); /* by their number, long before their bytes */
         assert_int_equal(r.engine.error, IMAPCONNECT_E_LIMIT);
 
         lead(&r, &table[i]);
