@@ -17,8 +17,8 @@
 #         compiles OPTIONS            the header must be refused by the compiler with these; without the guard it is not
 #         symbols PATTERN             of what the object calls, nothing may match
 #
-# Where two places guard the same, and each of them is enough, a second `-` and `+` stand behind the first, and both give
-# way together.
+# Where two places guard the same, and each of them is enough, another `-` stands behind the `+`, which may be alone, and
+# both give way together.
 #
 # The test runs alone, without sanitizers, and also with the header as it is, where it must be green. Each rule of section
 # 3, each class of section 2 and each trap of section 1 must have a guard here. The last line is `N passed, N failed`. It
