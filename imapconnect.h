@@ -1695,8 +1695,10 @@ static IMC_BARE void imc_hash_wipe_below(void)
 }
 
 typedef struct imc_hash {
-    int kind; /* 0: it could not begin */
-    int failed;
+#ifdef IMC_HAS_SCRAM
+    int kind;
+#endif
+    int failed; /* -1: it could not begin, and there is nothing to free */
     union {
 #ifdef IMC_HAS_CRAM_MD5
         wc_Md5 md5;
@@ -1710,6 +1712,13 @@ typedef struct imc_hash {
     } is;
 } imc_hash;
 
+/* Where there is MD5 alone, nobody has to look. */
+#ifdef IMC_HAS_SCRAM
+#define IMC_HASH_KIND(hash) ((hash)->kind)
+#else
+#define IMC_HASH_KIND(hash) IMC_MD5
+#endif
+
 static size_t imc_hash_size(int kind)
 {
     return kind == IMC_MD5 ? 16 : kind == IMC_SHA_1 ? 20 : 32;
@@ -1717,48 +1726,51 @@ static size_t imc_hash_size(int kind)
 
 static void imc_hash_begin(imc_hash *hash, int kind)
 {
-    hash->failed = 1;
+    int failed = 1;
+#ifdef IMC_HAS_SCRAM
     hash->kind = kind;
+#endif
     switch (kind) {
 #ifdef IMC_HAS_CRAM_MD5
     case IMC_MD5:
-        hash->failed = wc_InitMd5(&hash->is.md5) != 0;
+        failed = wc_InitMd5(&hash->is.md5);
         break;
 #endif
 #ifdef IMC_HAS_SCRAM_SHA_1
     case IMC_SHA_1:
-        hash->failed = wc_InitSha(&hash->is.sha_1) != 0;
+        failed = wc_InitSha(&hash->is.sha_1);
         break;
 #endif
 #ifdef IMC_HAS_SCRAM
     case IMC_SHA_256:
-        hash->failed = wc_InitSha256(&hash->is.sha_256) != 0;
+        failed = wc_InitSha256(&hash->is.sha_256);
         break;
 #endif
     default:
         break;
     }
-    if (hash->failed)
-        hash->kind = IMC_NO_HASH;
+    hash->failed = failed != 0 ? -1 : 0;
 }
 
 static void imc_hash_add(imc_hash *hash, const void *bytes, size_t count)
 {
     const byte *next = (const byte *)bytes;
-    switch (hash->kind) {
+    if (hash->failed != 0)
+        return;
+    switch (IMC_HASH_KIND(hash)) {
 #ifdef IMC_HAS_CRAM_MD5
     case IMC_MD5:
-        hash->failed |= wc_Md5Update(&hash->is.md5, next, (word32)count) != 0;
+        hash->failed = wc_Md5Update(&hash->is.md5, next, (word32)count) != 0;
         break;
 #endif
 #ifdef IMC_HAS_SCRAM_SHA_1
     case IMC_SHA_1:
-        hash->failed |= wc_ShaUpdate(&hash->is.sha_1, next, (word32)count) != 0;
+        hash->failed = wc_ShaUpdate(&hash->is.sha_1, next, (word32)count) != 0;
         break;
 #endif
 #ifdef IMC_HAS_SCRAM
     case IMC_SHA_256:
-        hash->failed |= wc_Sha256Update(&hash->is.sha_256, next, (word32)count) != 0;
+        hash->failed = wc_Sha256Update(&hash->is.sha_256, next, (word32)count) != 0;
         break;
 #endif
     default:
@@ -1770,7 +1782,7 @@ static void imc_hash_add(imc_hash *hash, const void *bytes, size_t count)
 static int imc_hash_end(imc_hash *hash, unsigned char *digest)
 {
     int failed = hash->failed;
-    switch (hash->kind) {
+    switch (failed < 0 ? IMC_NO_HASH : IMC_HASH_KIND(hash)) {
 #ifdef IMC_HAS_CRAM_MD5
     case IMC_MD5:
         failed |= wc_Md5Final(&hash->is.md5, digest) != 0;
@@ -1832,7 +1844,7 @@ static void imc_hmac_begin(imc_hmac_state *hmac, int kind, const void *key, size
     if (count > sizeof hmac->key) {
         imc_hash_begin(&hmac->hash, kind);
         imc_hash_add(&hmac->hash, key, count);
-        failed = imc_hash_end(&hmac->hash, hmac->key);
+        failed = imc_hash_end(&hmac->hash, hmac->key) != 0;
     } else {
         memcpy(hmac->key, key, count);
     }
@@ -1842,7 +1854,7 @@ static void imc_hmac_begin(imc_hmac_state *hmac, int kind, const void *key, size
 
 static int imc_hmac_end(imc_hmac_state *hmac, unsigned char *digest)
 {
-    int kind = hmac->hash.kind, failed = imc_hash_end(&hmac->hash, digest);
+    int kind = IMC_HASH_KIND(&hmac->hash), failed = imc_hash_end(&hmac->hash, digest);
     imc_hmac_pass(hmac, &hmac->hash, kind, 0x36 ^ 0x5c);
     imc_hash_add(&hmac->hash, digest, imc_hash_size(kind));
     failed |= imc_hash_end(&hmac->hash, digest);
@@ -2037,16 +2049,15 @@ static int imc_scram_begin(const imc_scram *scram, imapconnect_scram *key)
 /* A copy of a hash that has begun; wolfCrypt copies it, since it may live in a chip. */
 static void imc_scram_copy(imc_hash *from, imc_hash *to)
 {
+    int failed = 1;
     to->kind = from->kind;
-    to->failed = 1;
 #ifdef IMC_HAS_SCRAM_SHA_1
-    if (from->kind == IMC_SHA_1)
-        to->failed = from->failed | (wc_ShaCopy(&from->is.sha_1, &to->is.sha_1) != 0);
+    if (from->failed == 0 && from->kind == IMC_SHA_1)
+        failed = wc_ShaCopy(&from->is.sha_1, &to->is.sha_1);
 #endif
-    if (from->kind == IMC_SHA_256)
-        to->failed = from->failed | (wc_Sha256Copy(&from->is.sha_256, &to->is.sha_256) != 0);
-    if (to->failed)
-        to->kind = IMC_NO_HASH;
+    if (from->failed == 0 && from->kind == IMC_SHA_256)
+        failed = wc_Sha256Copy(&from->is.sha_256, &to->is.sha_256);
+    to->failed = failed != 0 ? -1 : 0;
 }
 
 /* Some more iterations, so that a slow device can do other things between. Both passes of HMAC begin with the same
@@ -4370,8 +4381,8 @@ static void imc_engine_finish(imapconnect_engine *engine, int result)
 typedef struct imc_mechanism {
     const char *name;
     const char *command; /* its texts are user name and password */
-    void (*answer)(imapconnect_engine *engine, const struct imc_mechanism *mechanism, int code);
 #ifndef IMAPCONNECT_NO_SASL
+    void (*answer)(imapconnect_engine *engine, const struct imc_mechanism *mechanism, int code);
     const char *first; /* what the client says first, see >>sasl; 0: the server speaks first */
     uint8_t said;      /* the exchange once that is sent: IMC_ANSWERED, IMC_BEGUN */
     uint8_t hash;      /* of SCRAM */
@@ -4557,19 +4568,19 @@ static const imc_mechanism imc_engine_mechanisms[] = {
      IMAPCONNECT_AUTH_SCRAM_SHA_1, 0, IMC_AUTHENTICATE, IMC_CAN_AUTH_SCRAM_1, 0},
 #endif
 #endif
-#define IMC_SASL(first, said, bit) first, said, 0, 0, 0, bit,
+#define IMC_SASL(answer, bit) answer, 0, 0, 0, 0, 0, bit,
 #else
-#define IMC_SASL(first, said, bit)
+#define IMC_SASL(answer, bit)
 #endif
 #ifdef IMC_HAS_CRAM_MD5
-    {"CRAM-MD5", "AUTHENTICATE CRAM-MD5", imc_engine_answer_cram, IMC_SASL(0, 0, IMAPCONNECT_AUTH_CRAM_MD5) 0,
+    {"CRAM-MD5", "AUTHENTICATE CRAM-MD5", IMC_SASL(imc_engine_answer_cram, IMAPCONNECT_AUTH_CRAM_MD5) 0,
      IMC_AUTHENTICATE, IMC_CAN_AUTH_CRAM_MD5, 0},
 #endif
 #ifndef IMAPCONNECT_NO_SASL
     {"PLAIN", "AUTHENTICATE PLAIN%I", imc_engine_answer_nothing, "%z%0%z%1", IMC_ANSWERED, 0, 0, 0,
      IMAPCONNECT_AUTH_PLAIN, 1, IMC_AUTHENTICATE, IMC_CAN_AUTH_PLAIN, 0},
 #endif
-    {"LOGIN", "LOGIN %s %p", 0, IMC_SASL(0, 0, IMAPCONNECT_AUTH_LOGIN) 1, IMC_LOGIN, 0, IMC_CAN_NOT_LOGIN}};
+    {"LOGIN", "LOGIN %s %p", IMC_SASL(0, IMAPCONNECT_AUTH_LOGIN) 1, IMC_LOGIN, 0, IMC_CAN_NOT_LOGIN}};
 #undef IMC_SASL
 #define IMC_MECHANISMS (sizeof imc_engine_mechanisms / sizeof imc_engine_mechanisms[0])
 
@@ -4655,10 +4666,11 @@ static void imc_engine_log_in(imapconnect_engine *engine)
         imc_engine_send(engine, mechanism->state, mechanism->command);
         return;
     }
-    if (engine->login_error == 0)
-        engine->login_error =
-            engine->config->auth == IMAPCONNECT_AUTH_AUTO ? IMAPCONNECT_E_NO_LOGIN : IMAPCONNECT_E_NO_MECHANISM;
-    imc_engine_fail(engine, engine->login_error);
+#ifndef IMAPCONNECT_NO_SASL
+    if (engine->login_error == 0 && engine->config->auth != IMAPCONNECT_AUTH_AUTO)
+        engine->login_error = IMAPCONNECT_E_NO_MECHANISM;
+#endif
+    imc_engine_fail(engine, engine->login_error != 0 ? engine->login_error : IMAPCONNECT_E_NO_LOGIN);
 }
 
 /* What comes next on the way in, from what is known now. */
@@ -4756,19 +4768,30 @@ static int imc_engine_login_code(const imapconnect_engine *engine, int code)
     return code;
 }
 
+/* The answer to a "+", or what the client says first. */
+static void imc_engine_answer(imapconnect_engine *engine, int code)
+{
+#ifndef IMAPCONNECT_NO_SASL
+    const imc_mechanism *mechanism = &imc_engine_mechanisms[engine->mechanism - 1];
+    if (engine->exchange == IMC_NOT_ANSWERED && mechanism->first != 0)
+        imc_engine_say(engine, "%b", mechanism->said);
+    else
+        mechanism->answer(engine, mechanism, code);
+#elif defined(IMC_HAS_CRAM_MD5)
+    imc_engine_answer_cram(engine, 0, code);
+#else
+    (void)engine, (void)code; /* nothing was said that asks for one */
+#endif
+}
+
 /* "+" during AUTHENTICATE, RFC 3501 section 6.2.2. */
 static void imc_engine_challenged(imapconnect_engine *engine, int code)
 {
-    const imc_mechanism *mechanism = &imc_engine_mechanisms[engine->mechanism - 1];
     code = imc_engine_login_code(engine, code);
     if (engine->exchange == IMC_GIVEN_UP)
         imc_engine_fail(engine, code);
-#ifndef IMAPCONNECT_NO_SASL
-    else if (engine->exchange == IMC_NOT_ANSWERED && mechanism->first != 0)
-        imc_engine_say(engine, "%b", mechanism->said);
-#endif
     else
-        mechanism->answer(engine, mechanism, code);
+        imc_engine_answer(engine, code);
 }
 
 #ifdef IMC_HAS_SCRAM
@@ -5589,11 +5612,20 @@ static int imc_der_is(const imc_slice *value, const char *bytes, size_t count)
     return value->count == count && memcmp(value->bytes, bytes, count) == 0;
 }
 
+/* The fields of TBSCertificate that are never missing. SubjectPublicKeyInfo itself begins where the subject ends. */
+enum imc_der_field {
+    IMC_DER_SERIAL,
+    IMC_DER_SIGNATURE,
+    IMC_DER_ISSUER,
+    IMC_DER_VALIDITY,
+    IMC_DER_SUBJECT,
+    IMC_DER_KEY,
+    IMC_DER_FIELDS
+};
+
 typedef struct imc_certificate { /* of each element, what is inside */
     imc_slice algorithm;         /* the signature's AlgorithmIdentifier */
-    imc_slice validity;
-    imc_slice subject;
-    imc_slice key; /* SubjectPublicKeyInfo; the element itself begins where the subject ends */
+    imc_slice field[IMC_DER_FIELDS];
     imc_slice extensions;
 } imc_certificate;
 
@@ -5601,6 +5633,7 @@ typedef struct imc_certificate { /* of each element, what is inside */
 static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_certificate *certificate)
 {
     imc_slice rest, body, skipped;
+    int field;
     rest.bytes = bytes;
     rest.count = count;
     if (!imc_der_take(&rest, IMC_DER_SEQUENCE, &body))
@@ -5610,13 +5643,11 @@ static int imc_der_certificate(const unsigned char *bytes, size_t count, imc_cer
         !imc_der_take(&rest, IMC_DER_SEQUENCE, &certificate->algorithm))
         return 0;
     (void)imc_der_take(&body, IMC_DER_VERSION, &skipped);
-    if (imc_der_next(&body, &skipped) == 0 ||               /* serialNumber */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* signature */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &skipped) || /* issuer */
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &certificate->validity) ||
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &certificate->subject) ||
-        !imc_der_take(&body, IMC_DER_SEQUENCE, &certificate->key))
-        return 0;
+    for (field = 0; field < IMC_DER_FIELDS; field++) {
+        int tag = imc_der_next(&body, &certificate->field[field]);
+        if (tag == 0 || (tag != IMC_DER_SEQUENCE && field != IMC_DER_SERIAL))
+            return 0;
+    }
     certificate->extensions.bytes = bytes;
     certificate->extensions.count = 0;
     while (body.count > 0) {
@@ -5757,7 +5788,7 @@ static unsigned imc_x509_two_digits(const unsigned char *text)
    5280 section 4.1.2.5. wolfSSL has read them before. */
 static size_t imc_x509_last_day(const imc_certificate *certificate)
 {
-    imc_slice rest = certificate->validity, time = {0, 0};
+    imc_slice rest = certificate->field[IMC_DER_VALIDITY], time = {0, 0};
     int tag = imc_der_next(&rest, &time) != 0 ? imc_der_next(&rest, &time) : 0;
     const unsigned char *digits = time.bytes;
     unsigned year, month, days;
@@ -5897,13 +5928,14 @@ static uint16_t imc_tls_last_day(const imapconnect_tls *tls, const WOLFSSL_X509_
 static int imc_tls_is_pinned(const imapconnect_tls_options *options, const WOLFSSL_BUFFER_INFO *leaf)
 {
     imc_certificate certificate;
-    const unsigned char *key;
+    const imc_slice *subject = &certificate.field[IMC_DER_SUBJECT], *key = &certificate.field[IMC_DER_KEY];
+    const unsigned char *info;
     byte digest[IMAPCONNECT_PIN_SIZE];
     size_t i;
     if (!imc_der_certificate(leaf->buffer, leaf->length, &certificate))
         return 0;
-    key = certificate.subject.bytes + certificate.subject.count;
-    if (wc_Sha256Hash(key, (word32)(certificate.key.bytes + certificate.key.count - key), digest) != 0)
+    info = subject->bytes + subject->count;
+    if (wc_Sha256Hash(info, (word32)(key->bytes + key->count - info), digest) != 0)
         return 0;
     for (i = 0; i < options->pin_count; i++)
         if (memcmp(options->pins + i * sizeof digest, digest, sizeof digest) == 0)
@@ -6281,6 +6313,8 @@ static int imc_tls_set_own(WOLFSSL *ssl, const imapconnect_tls_options *options)
     return loaded && imc_tls_own_match(ssl) ? 0 : IMAPCONNECT_E_OWN_CERTIFICATE;
 }
 
+#endif
+
 /* -- config.tls: tickets --
 
    A ticket is the session as wolfSSL writes it, in an envelope: format, last day, what it is bound to, the session, and
@@ -6503,11 +6537,6 @@ static size_t imc_tls_ticket(const imapconnect_tls *tls, const uint8_t *binding,
 
 #else
 
-static int imc_tls_set_ticket(imapconnect_tls *tls)
-{
-    return tls->config->tls->ticket != 0 ? IMAPCONNECT_E_TICKET : 0; /* this wolfSSL has never made one */
-}
-
 static int imc_tls_is_resumed(const imapconnect_tls *tls)
 {
     (void)tls;
@@ -6524,6 +6553,29 @@ static int imc_tls_keep_binding(const imapconnect_tls *tls)
 {
     (void)tls;
     return 0;
+}
+
+#endif
+
+/* -- config.tls -- */
+
+#ifdef IMAPCONNECT_NO_TLS_OPTIONS
+
+static int imc_tls_set_options(imapconnect_tls *tls, const imapconnect_config *config, int secure)
+{
+    (void)tls;
+    (void)config;
+    (void)secure;
+    return 0;
+}
+
+#else
+
+#ifndef IMC_HAS_TICKETS
+
+static int imc_tls_set_ticket(imapconnect_tls *tls)
+{
+    return tls->config->tls->ticket != 0 ? IMAPCONNECT_E_TICKET : 0; /* this wolfSSL has never made one */
 }
 
 #endif
@@ -6542,41 +6594,13 @@ static int imc_tls_set_options(imapconnect_tls *tls, const imapconnect_config *c
     return code != 0 ? code : imc_tls_set_ticket(tls);
 }
 
-#else
-
-static int imc_tls_set_options(imapconnect_tls *tls, const imapconnect_config *config, int secure)
-{
-    (void)tls;
-    (void)config;
-    (void)secure;
-    return 0;
-}
-
-static int imc_tls_is_resumed(const imapconnect_tls *tls)
-{
-    (void)tls;
-    return 0;
-}
-
-static int imc_tls_without_ticket(const imapconnect_tls *tls, int code)
-{
-    (void)tls;
-    return code;
-}
-
-static int imc_tls_keep_binding(const imapconnect_tls *tls)
-{
-    (void)tls;
-    return 0;
-}
-
 #endif
 
 /* -- the handshake -- */
 
 /* Before connecting: all that can fail without the server, so that it costs no packet. */
-static int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config, imapconnect_server *server,
-                           int secure, int verify)
+static IMC_APART int imc_tls_prepare(imapconnect_tls *tls, const imapconnect_config *config,
+                                     imapconnect_server *server, int secure, int verify)
 {
     int code;
     memset(tls, 0, sizeof *tls);

@@ -27,11 +27,12 @@ trap 'exit 1' HUP INT TERM
 
 # ---- what is allowed ----
 
-# What the header may cost today, in bytes. A limit is only ever lowered, towards the goal behind it.
+# What the header may cost today, in bytes. A limit is only ever lowered, towards the goal behind it. `connect` was 12544
+# before there were config.auth and config.tls: who leaves them out pays nothing for them.
 #      processor  what                limit   goal
-budgets='m3       linked:connect      12800   8192
-         m3       linked:commands     22200  16384
-         m3       linked:everything   28200  28200
+budgets='m3       linked:connect      12544   8192
+         m3       linked:commands     22000  16384
+         m3       linked:everything   28100  28100
          m3       session              1536   1536
          rv32imc  session              1536   1536
          x86-64   session              2048   2048

@@ -791,14 +791,14 @@ static void the_last_day_of_a_certificate(void **state)
         add_element(&validity, 0x17, "250101000000Z", 13);
         add_element(&validity, cases[i].tag, cases[i].not_after, strlen(cases[i].not_after));
         exact = exactly(validity.bytes, validity.count);
-        certificate.validity.bytes = exact;
-        certificate.validity.count = validity.count;
+        certificate.field[IMC_DER_VALIDITY].bytes = exact;
+        certificate.field[IMC_DER_VALIDITY].count = validity.count;
         assert_int_equal(imc_x509_last_day(&certificate), cases[i].last);
         free(exact);
         for (count = 0; count < validity.count; count++) {
             exact = exactly(validity.bytes, count);
-            certificate.validity.bytes = exact;
-            certificate.validity.count = count;
+            certificate.field[IMC_DER_VALIDITY].bytes = exact;
+            certificate.field[IMC_DER_VALIDITY].count = count;
             assert_int_equal(imc_x509_last_day(&certificate), 0);
             free(exact);
         }
