@@ -16,6 +16,8 @@
 #         tls.sh PART NAME            a check in a part of tls.sh; * stands for any text
 #         compiles OPTIONS            the header must be refused by the compiler with these; without the guard it is not
 #         symbols PATTERN             of what the object calls, nothing may match
+#         object writable             nothing in it may be written to; `recursive`: no function of it may call itself, in
+#                                     any number of steps; `growing`: no array in it may have a size that is not known
 #
 # Where two places guard the same, and each of them is enough, another `-` stands behind the `+`, which may be alone, and
 # both give way together.
@@ -192,6 +194,18 @@ symbols() {
     nm -u "$work/object.o" | awk '{ print $NF }' | grep -x -e "$1"
 }
 
+# property NAME
+property() {
+    (cd "$work" && gcc -std=c99 -D_POSIX_C_SOURCE=200809L -O0 -fno-pic -Wvla -fcallgraph-info -c tree/tests/hygiene/implement.c \
+        -o object.o) 2>"$work/out" || echo 'it does not compile' >&2
+    case $1 in
+    writable) writable "$work/object.o" ;;
+    recursive) recursive "$work/object.ci" ;;
+    growing) grep -e '-Wvla' "$work/out" ;;
+    *) echo "unknown property: $1" >&2 ;;
+    esac
+}
+
 red() {
     test=${1%% *} rest=${1#* }
     case $test in
@@ -200,6 +214,7 @@ red() {
     tls.sh) servers "${rest%% *}" "${rest#* }" ;;
     compiles) refuses "$rest" ;;
     symbols) symbols "$rest" ;;
+    object) property "$rest" ;;
     *) echo "unknown kind of test: $test" >&2 ;;
     esac
 }

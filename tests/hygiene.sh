@@ -40,7 +40,7 @@ object() {
     output=$1
     shift
     # shellcheck disable=SC2086
-    gcc -std=c99 $posix $warnings -Os -fno-pic "$@" -c $here/implement.c -o "$output"
+    gcc -std=c99 $posix $warnings -Wvla -Os -fno-pic "$@" -c $here/implement.c -o "$output"
 }
 
 # ---- compilers, standards, orders ----
@@ -229,12 +229,6 @@ strangers() {
     done
 }
 
-# Variables that can be written, and sections that hold any.
-writable() {
-    size -A "$work/object.o" | awk '/^\.(data|bss|tdata|tbss)/ && $2 > 0 {print $1, $2}'
-    nm "$work/object.o" | awk '$2 ~ /^[bBdDCsSgG]$/ {print $3}'
-}
-
 exported() {
     nm -g --defined-only "$work/object.o" | awk '{print $3}' | sort
 }
@@ -245,7 +239,7 @@ inspect() {
     shift
     check "$name: compiles" object "$work/object.o" "$@"
     empty "$name: exported names begin with imapconnect" "$(exported | grep -Ev '^imapconnect(_|$)')"
-    empty "$name: nothing writable" "$(writable)"
+    empty "$name: nothing writable" "$(writable "$work/object.o")"
 }
 
 wolf='wolfSSL|wc_|Base64_'
@@ -253,6 +247,8 @@ inspect "whole"
 empty "whole: calls libc and wolfSSL alone" "$(strangers "$wolf" "$memory $compiler $files $sockets")"
 sed -n 's/^IMAPCONNECT_API .*[ *]\(imapconnect[a-z0-9_]*\)(.*/\1/p' imapconnect.h | sort -u >"$work/declared"
 exported >"$work/exported"
+check "whole: calls are told" object "$work/calls.o" -O0 -fcallgraph-info
+empty "whole: no function calls itself" "$(recursive "$work/calls.ci")"
 check "what is declared is what is exported" diff "$work/declared" "$work/exported"
 inspect "NO_TLS" $no_tls
 empty "NO_TLS: calls libc alone" "$(strangers - "$memory $compiler $files $sockets")"
