@@ -734,6 +734,59 @@ static void nothing_of_scram_stays_on_the_stack(void **state)
     check_scram_stack(long_password, (const char *)hashed, sizeof hashed);
 }
 
+static imapconnect_engine proving;
+
+static void prove_scram(void)
+{
+    imc_engine_scram_prove(&proving, "biws");
+}
+
+/* The proof is put together on the stack, and leaves in the buffer alone. */
+static void the_proof_does_not_stay_on_the_stack(void **state)
+{
+    imapconnect_writer *writer = &proving.writer;
+    imapconnect_config config;
+    unsigned char *stack;
+    size_t i;
+
+    (void)state;
+    check_scram_stack("tanstaaftanstaaf", "tanstaaftanstaaf", 16);
+    memset(&proving, 0, sizeof proving);
+    imapconnect_config_init(&config);
+    proving.config = &config;
+    while (imc_engine_mechanisms[proving.mechanism++].bit != IMAPCONNECT_AUTH_SCRAM_SHA_256)
+        continue;
+    memcpy(writer->text, exchange.texts, sizeof exchange.texts);
+    proving.reader.challenge = (uint16_t)exchange.scram.message.count;
+    memcpy(writer->out.challenge.message, exchange.first, exchange.scram.message.count);
+    writer->out.challenge.scram = exchange.key;
+    stack = run_on_own_stack(prove_scram);
+    assert_int_equal(proving.error, 0);
+    assert_memory_equal(proving.scram, exchange.signature, 32);
+    for (i = 0; i < 32; i += 8)
+        assert_false(holds(stack, STACK_SIZE, exchange.proof + i, 8));
+    free(stack);
+}
+
+/* What a hash has worked on stays in its structure, which may be anybody's memory. */
+static void a_hash_that_has_ended_is_empty(void **state)
+{
+    static const int kinds[] = {IMC_MD5, IMC_SHA_1, IMC_SHA_256};
+    size_t i, k;
+
+    (void)state;
+    for (i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        unsigned char digest[32];
+        imc_hash hash;
+
+        imc_hash_begin(&hash, kinds[i]);
+        imc_hash_add(&hash, "tanstaaftanstaaf", 16);
+        assert_int_equal(imc_hash_end(&hash, digest), 0);
+        for (k = 0; k < sizeof hash; k++)
+            assert_int_equal(((unsigned char *)&hash)[k], 0);
+    }
+}
+
 /* SECURITY.md section 3, 27: the wipe does not rest on what a later pass happens to overwrite. */
 static void what_md5_leaves_in_its_frames_is_wiped(void **state)
 {
@@ -759,6 +812,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(nonces_differ),
     cmocka_unit_test(nothing_secret_stays_on_the_stack),
     cmocka_unit_test(nothing_of_scram_stays_on_the_stack),
+    cmocka_unit_test(the_proof_does_not_stay_on_the_stack),
+    cmocka_unit_test(a_hash_that_has_ended_is_empty),
     cmocka_unit_test(what_md5_leaves_in_its_frames_is_wiped),
 };
 TEST_MAIN(tests)

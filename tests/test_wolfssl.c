@@ -946,24 +946,27 @@ static void what_changes_the_binding(void **state)
         const char *host;
         int secure, verify;
         const char *pins, *cert, *cert_path, *ca, *ca_path;
-    } cases[] = {{"imap.example.org", 1, 1, 0, 0, 0, 0, 0},
-                 {"imap.example.or", 1, 1, 0, 0, 0, 0, 0},
-                 {"imap.example.com", 1, 1, 0, 0, 0, 0, 0},
-                 {"imap.example.org:994", 1, 1, 0, 0, 0, 0, 0},
-                 {"imap.example.org:993", 2, 1, 0, 0, 0, 0, 0},
-                 {"imap.example.org", 2, 1, 0, 0, 0, 0, 0},
-                 {"imap.example.org", 1, 0, 0, 0, 0, 0, 0},
-                 {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdef", 0, 0, 0, 0},
-                 {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdeg", 0, 0, 0, 0},
-                 {"imap.example.org", 1, 1, 0, "cert", 0, 0, 0},
-                 {"imap.example.org", 1, 1, 0, "cerT", 0, 0, 0},
-                 {"imap.example.org", 1, 1, 0, 0, "cert.pem", 0, 0},
-                 {"imap.example.org", 1, 1, 0, 0, 0, "cert", 0},
-                 {"imap.example.org", 1, 1, 0, 0, 0, 0, "cert.pem"},
-                 {"imap.example.org", 1, 1, 0, 0, 0, 0, "certs"},
-                 {"127.0.0.1", 1, 1, 0, 0, 0, 0, 0},
-                 {"127.0.0.2", 1, 1, 0, 0, 0, 0, 0},
-                 {"::1", 1, 1, 0, 0, 0, 0, 0}};
+        int is_shared;
+    } cases[] = {{"imap.example.org", 1, 1, 0, 0, 0, 0, 0, 0},
+                 {"imap.example.or", 1, 1, 0, 0, 0, 0, 0, 0},
+                 {"imap.example.com", 1, 1, 0, 0, 0, 0, 0, 0},
+                 {"imap.example.org:994", 1, 1, 0, 0, 0, 0, 0, 0},
+                 {"imap.example.org:993", 2, 1, 0, 0, 0, 0, 0, 0},
+                 {"imap.example.org", 2, 1, 0, 0, 0, 0, 0, 0},
+                 {"imap.example.org", 1, 0, 0, 0, 0, 0, 0, 0},
+                 {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdef", 0, 0, 0, 0, 0},
+                 {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdeg", 0, 0, 0, 0, 0},
+                 {"imap.example.org", 1, 1, 0, "cert", 0, 0, 0, 0},
+                 {"imap.example.org", 1, 1, 0, "cerT", 0, 0, 0, 0},
+                 {"imap.example.org", 1, 1, 0, 0, "cert.pem", 0, 0, 0},
+                 {"imap.example.org", 1, 1, 0, 0, 0, "cert", 0, 0},
+                 {"imap.example.org", 1, 1, 0, 0, 0, 0, "cert.pem", 0},
+                 {"imap.example.org", 1, 1, 0, 0, 0, 0, "certs", 0},
+                 {"127.0.0.1", 1, 1, 0, 0, 0, 0, 0, 0},
+                 {"127.0.0.2", 1, 1, 0, 0, 0, 0, 0, 0},
+                 {"::1", 1, 1, 0, 0, 0, 0, 0, 0},
+                 {"imap.example.org", 1, 1, 0, 0, 0, 0, 0, 1}};
+    WOLFSSL_CTX *shared = wolfSSL_CTX_new(wolfSSLv23_client_method());
     uint8_t bindings[COUNT(cases)][BOUND];
     size_t i, j;
 
@@ -983,11 +986,52 @@ static void what_changes_the_binding(void **state)
         config.ca_data = cases[i].ca;
         config.ca_size = cases[i].ca != 0 ? 4 : 0;
         config.ca_path = cases[i].ca_path;
+        config.wolfssl_ctx = cases[i].is_shared ? shared : 0;
         bind_this(cases[i].host, cases[i].secure, cases[i].verify, &config, bindings[i]);
         for (j = 0; j < i; j++)
             if (memcmp(bindings[i], bindings[j], sizeof bindings[i]) == 0)
                 fail_msg("%zu and %zu are bound to the same", i, j);
     }
+    wolfSSL_CTX_free(shared);
+}
+
+/* One part of what is bound: its length as wolfSSL has numbers, and its bytes. */
+static void add_part(wc_Sha256 *hash, const void *bytes, word32 count)
+{
+    assert_int_equal(wc_Sha256Update(hash, (const byte *)&count, (word32)sizeof count), 0);
+    if (count != 0)
+        assert_int_equal(wc_Sha256Update(hash, bytes, count), 0);
+}
+
+/* Another build of wolfSSL writes sessions in another way. */
+static void the_build_is_part_of_the_binding(void **state)
+{
+    static const byte version[] = {LIBWOLFSSL_VERSION_HEX >> 24, LIBWOLFSSL_VERSION_HEX >> 16 & 0xff,
+                                   LIBWOLFSSL_VERSION_HEX >> 8 & 0xff, LIBWOLFSSL_VERSION_HEX & 0xff};
+    static const byte how[] = {IMAPCONNECT_TLS, 1, 993 >> 8, 993 & 0xff, 0};
+    imapconnect_tls_options options;
+    imapconnect_config config;
+    uint8_t binding[BOUND];
+    byte digest[WC_SHA256_DIGEST_SIZE];
+    wc_Sha256 hash;
+    int i;
+
+    (void)state;
+    assert_true(sizeof imc_tls_build >= sizeof version);
+    assert_memory_equal(imc_tls_build + sizeof imc_tls_build - sizeof version, version, sizeof version);
+    memset(&options, 0, sizeof options);
+    imapconnect_config_init(&config);
+    config.tls = &options;
+    bind_this("h", IMAPCONNECT_TLS, 1, &config, binding);
+    assert_int_equal(wc_InitSha256(&hash), 0);
+    add_part(&hash, imc_tls_build, (word32)sizeof imc_tls_build);
+    add_part(&hash, how, (word32)sizeof how);
+    add_part(&hash, "", 0); /* no address */
+    add_part(&hash, "H", 1);
+    for (i = 0; i < 3; i++)
+        add_part(&hash, "", 0); /* no pins, no certificate, no CAs */
+    assert_int_equal(wc_Sha256Final(&hash, digest), 0);
+    assert_memory_equal(binding, digest, sizeof binding);
 }
 
 /* An envelope round something: every changed bit, every other length, every other binding is noticed. */
@@ -1287,6 +1331,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_ticket_is_good_for_a_day),
     cmocka_unit_test(what_does_not_change_the_binding),
     cmocka_unit_test(what_changes_the_binding),
+    cmocka_unit_test(the_build_is_part_of_the_binding),
     cmocka_unit_test(a_changed_ticket_is_none),
     cmocka_unit_test(days_on_which_a_ticket_is_used),
     cmocka_unit_test(options_are_looked_at_first),
