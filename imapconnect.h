@@ -1245,7 +1245,8 @@ IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *s
 #ifndef IMAPCONNECT_NO_SASL
 
 /* The response code of the last answer as a number, 0 for none. RFC 5530; ALERT, BADCHARSET and TRYCREATE RFC 3501
-   section 7.1; LIMIT also where a server says in words alone that there are too many connections. */
+   section 7.1; LIMIT also where the words alone, or with ALERT or UNAVAILABLE, speak of too many connections or
+   requests. */
 enum imapconnect_reason {
     IMAPCONNECT_REASON_NONE,
     IMAPCONNECT_REASON_UNKNOWN,              /* a code that is not one of these */
@@ -1755,9 +1756,7 @@ static void imc_hash_begin(imc_hash *hash, int kind)
 static void imc_hash_add(imc_hash *hash, const void *bytes, size_t count)
 {
     const byte *next = (const byte *)bytes;
-    if (hash->failed != 0)
-        return;
-    switch (IMC_HASH_KIND(hash)) {
+    switch (hash->failed != 0 ? IMC_NO_HASH : IMC_HASH_KIND(hash)) {
 #ifdef IMC_HAS_CRAM_MD5
     case IMC_MD5:
         hash->failed = wc_Md5Update(&hash->is.md5, next, (word32)count) != 0;
@@ -2976,6 +2975,7 @@ enum imc_take {
 #define IMC_TAKES    64 /* the first two are the caller's function for what comes, and its parameter; 0 is none */
 #define IMC_LISTS    (128 | IMC_TAKES)
 #define IMC_STREAMS  (256 | IMC_TAKES)
+#define IMC_PAIRS    512 /* what it reads is a list of words, each with its value */
 
 /* A command of the time after the login. */
 struct imc_command {
@@ -3142,11 +3142,11 @@ static void imc_rows_close(imapconnect_engine *engine)
 }
 
 /* A parenthesis. Returns 0 when none is open that could be closed, or too many are. */
-static int imc_rows_nest(imapconnect_row *row, int token)
+static int imc_rows_nest(imapconnect_row *row, int token, int pairs)
 {
     if (token == IMC_OPEN) {
-        if (row->depth == 255 || row->streams)
-            return 0; /* a body is no list */
+        if (row->depth == 255 || row->streams || (pairs && row->depth == 1 && row->field[1] % 2 == 0))
+            return 0; /* neither a body nor a word is a list */
         if (++row->depth < sizeof row->field)
             row->field[row->depth] = 0;
         return 1;
@@ -3198,7 +3198,7 @@ static IMC_APART int imc_rows_token(imapconnect_engine *engine, int token, const
         break;
     default:
         imc_rows_close(engine);
-        good = token == IMC_SPACE || imc_rows_nest(row, token);
+        good = token == IMC_SPACE || imc_rows_nest(row, token, engine->command->traits & IMC_PAIRS);
     }
     return good;
 }
@@ -4670,7 +4670,9 @@ static void imc_engine_log_in(imapconnect_engine *engine)
     if (engine->login_error == 0 && engine->config->auth != IMAPCONNECT_AUTH_AUTO)
         engine->login_error = IMAPCONNECT_E_NO_MECHANISM;
 #endif
-    imc_engine_fail(engine, engine->login_error != 0 ? engine->login_error : IMAPCONNECT_E_NO_LOGIN);
+    if (engine->login_error == 0)
+        engine->login_error = IMAPCONNECT_E_NO_LOGIN;
+    imc_engine_fail(engine, engine->login_error);
 }
 
 /* What comes next on the way in, from what is known now. */
@@ -7421,8 +7423,9 @@ IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *s
 
 #ifndef IMAPCONNECT_NO_SASL
 
-/* In the order of enum imapconnect_reason. Providers without a code for it say "Too many simultaneous connections",
-   "Maximum number of connections from user+IP exceeded", and the like. */
+/* In the order of enum imapconnect_reason. "Too many simultaneous connections", "Maximum number of connections from
+   user+IP exceeded", "Request is throttled" and the like come without a code, with ALERT or with UNAVAILABLE; any other
+   code says more than the words. */
 IMAPCONNECT_API int imapconnect_reason(const imapconnect_session *session)
 {
     static const char *const words[] = {"ALERT",
@@ -7447,14 +7450,17 @@ IMAPCONNECT_API int imapconnect_reason(const imapconnect_session *session)
                                         "CLIENTBUG"};
     const imapconnect_reader *reader = &session->engine.reader;
     size_t count = 0, i;
-    if (imc_bytes_holds(reader->text, "connections"))
-        return IMAPCONNECT_REASON_LIMIT;
+    int reason;
     while (reader->code[count] != '\0' && reader->code[count] != ' ')
         count++;
+    reason = count == 0 ? IMAPCONNECT_REASON_NONE : IMAPCONNECT_REASON_UNKNOWN;
     for (i = 0; i < sizeof words / sizeof words[0]; i++)
         if (imc_bytes_same(reader->code, count, words[i]))
-            return IMAPCONNECT_REASON_ALERT + (int)i;
-    return count == 0 ? IMAPCONNECT_REASON_NONE : IMAPCONNECT_REASON_UNKNOWN;
+            reason = IMAPCONNECT_REASON_ALERT + (int)i;
+    return reason <= IMAPCONNECT_REASON_UNAVAILABLE &&
+                   (imc_bytes_holds(reader->text, "connections") || imc_bytes_holds(reader->text, "throttled"))
+               ? IMAPCONNECT_REASON_LIMIT
+               : reason;
 }
 
 #endif
@@ -7843,7 +7849,7 @@ static const struct imc_command imc_status = {"STATUS %m (MESSAGES RECENT UIDNEX
                                               imc_status_take,
                                               imc_status_end,
                                               IMAPCONNECT_E_NO,
-                                              IMC_FILLS};
+                                              IMC_FILLS | IMC_PAIRS};
 
 IMAPCONNECT_API int imapconnect_mailbox_status(imapconnect_session *session, const char *mailbox,
                                                imapconnect_status *status, imapconnect_list *responses)
@@ -8059,7 +8065,7 @@ static const struct imc_command imc_messages_rows = {"UID FETCH %n:%x (UID RFC82
                                                      imc_messages_take,
                                                      imc_messages_end,
                                                      IMAPCONNECT_E_FETCH_REPLY,
-                                                     0};
+                                                     IMC_PAIRS};
 
 /* First NOOP, which brings the news. A number behind the last one would be BAD, and "10:*" in a mailbox of five is
    5:10: RFC 3501 section 9, seq-range. */
@@ -8219,10 +8225,15 @@ static void imc_recv_end(imapconnect_engine *engine)
     imc_engine_finish(engine, row->finished && !gone ? IMAPCONNECT_OK : IMAPCONNECT_E_NO_MESSAGE);
 }
 
-static const struct imc_command imc_recv = {"UID FETCH %u (UID BODY%R[%B])", "FETCH",    imc_recv_take, imc_recv_end,
-                                            IMAPCONNECT_E_RECEIVE,           IMC_STREAMS};
-static const struct imc_command imc_recv_range = {
-    "UID FETCH %u (UID BODY%R[%B]<%n.%n>)", "FETCH", imc_recv_take, imc_recv_end, IMAPCONNECT_E_RECEIVE, IMC_STREAMS};
+static const struct imc_command imc_recv = {
+    "UID FETCH %u (UID BODY%R[%B])", "FETCH", imc_recv_take, imc_recv_end, IMAPCONNECT_E_RECEIVE,
+    IMC_STREAMS | IMC_PAIRS};
+static const struct imc_command imc_recv_range = {"UID FETCH %u (UID BODY%R[%B]<%n.%n>)",
+                                                  "FETCH",
+                                                  imc_recv_take,
+                                                  imc_recv_end,
+                                                  IMAPCONNECT_E_RECEIVE,
+                                                  IMC_STREAMS | IMC_PAIRS};
 
 IMAPCONNECT_API int imapconnect_recv_part(imapconnect_session *session, uint32_t uid, const imapconnect_part *part,
                                           imapconnect_sink sink, void *user, imapconnect_list *responses)
@@ -8500,6 +8511,7 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_TAKES
 #undef IMC_LISTS
 #undef IMC_STREAMS
+#undef IMC_PAIRS
 #undef IMC_MAX_ID
 #undef IMC_MAX_NUMBER
 #undef IMC_CAN_AUTH_CRAM_MD5
@@ -8578,6 +8590,7 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_CAN_SASL_IR
 #undef IMC_BARE
 #undef IMC_HASH_BLOCK
+#undef IMC_HASH_KIND
 #undef IMC_HASH_FRAMES
 #undef IMC_HAS_SCRAM
 #undef IMC_HAS_SCRAM_SHA_1

@@ -1,7 +1,9 @@
-/* The header without the platform's transport: a configuration that lacks a part of what the caller must bring then is
-   refused, and a session that has all of it works. */
+/* The header without the platform's transport, and without the mechanisms of config.auth: a configuration that lacks a
+   part of what the caller must bring then, or asks for what is left out, is refused, and a session that has all of it
+   works. */
 
 #define IMAPCONNECT_NO_SOCKETS
+#define IMAPCONNECT_NO_SASL
 #define IMAPCONNECT_IMPLEMENTATION
 #include "../imapconnect.h"
 
@@ -98,6 +100,20 @@ static void a_part_is_missing(void **state)
     assert_int_equal(opens, 0);
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test(everything_is_there), cmocka_unit_test(a_part_is_missing)};
+static void a_mechanism_is_left_out(void **state)
+{
+    imapconnect_config config;
+
+    (void)state;
+    begin(&config);
+    config.auth = IMAPCONNECT_AUTH_STRONGEST;
+    assert_int_equal(connect_with(&config), IMAPCONNECT_E_VALUE);
+    config.auth = IMAPCONNECT_AUTH_LOGIN; /* one that is there, but nobody could choose */
+    assert_int_equal(connect_with(&config), IMAPCONNECT_E_VALUE);
+    assert_int_equal(opens, 0);
+}
+
+static const struct CMUnitTest tests[] = {cmocka_unit_test(everything_is_there), cmocka_unit_test(a_part_is_missing),
+                                          cmocka_unit_test(a_mechanism_is_left_out)};
 
 TEST_MAIN(tests)

@@ -707,7 +707,13 @@ static void reasons_in_any_letter_case(void **state)
                  {"SERVERBUG", "", IMAPCONNECT_REASON_SERVERBUG},
                  {"clientbug", "", IMAPCONNECT_REASON_CLIENTBUG},
                  {"ALERT", "Too many simultaneous connections. (Failure)", IMAPCONNECT_REASON_LIMIT}, /* Gmail */
-                 {"", "Maximum number of connections from user+IP exceeded", IMAPCONNECT_REASON_LIMIT}};
+                 {"", "Maximum number of connections from user+IP exceeded", IMAPCONNECT_REASON_LIMIT},
+                 {"UNAVAILABLE", "Maximum number of connections from user+IP exceeded", IMAPCONNECT_REASON_LIMIT},
+                 {"X-OTHER", "too many connections", IMAPCONNECT_REASON_LIMIT},
+                 {"", "Request is throttled. Suggested", IMAPCONNECT_REASON_LIMIT}, /* Microsoft 365 */
+                 {"AUTHENTICATIONFAILED", "no more connections", IMAPCONNECT_REASON_AUTHENTICATIONFAILED},
+                 {"CLIENTBUG", "no more connections", IMAPCONNECT_REASON_CLIENTBUG},
+                 {"PRIVACYREQUIRED", "disallowed on non-secure connections.", IMAPCONNECT_REASON_PRIVACYREQUIRED}};
     imapconnect_session session;
     size_t i;
 

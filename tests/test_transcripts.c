@@ -16,6 +16,11 @@
 
 #include <wolfssl/wolfcrypt/random.h>
 
+#ifdef IMAPCONNECT_NO_SASL
+enum { IS_LEAN = 1 }; /* see test_lean.c */
+#else
+enum { IS_LEAN = 0 };
+
 /* The nonce of SCRAM is always "AAECAwQFBgcICQoLDA0ODxAR", and one iteration is enough: the rest is in test_sasl.c. */
 static int fixed_random(WC_RNG *rng, byte *bytes, word32 count)
 {
@@ -26,6 +31,7 @@ static int fixed_random(WC_RNG *rng, byte *bytes, word32 count)
 }
 #define wc_RNG_GenerateBlock fixed_random
 #define IMC_MIN_ITERATIONS   1u
+#endif
 
 #define IMAPCONNECT_IMPLEMENTATION
 #include "../imapconnect.h"
@@ -102,7 +108,7 @@ enum { MESSAGES = NAMESPACES + 1, HEADERS, MESSAGE, PART, FLAGS, EXPUNGE, COPY, 
 enum { ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, CHANGES };
 
 /* What can be asked of the session after a call. The order is that of `questions`. */
-enum { SAID, CODE, MECHANISM, ANSWER, PHASE, QUESTIONS };
+enum { SAID, CODE, REASON, MECHANISM, ANSWER, PHASE, QUESTIONS };
 
 /* One call of the library, and what must come out. */
 typedef struct step {
@@ -817,6 +823,7 @@ static const directive directives[] = {
     {"over:", set_step_number, offsetof(step, over)},
     {"said:", set_answer, SAID},
     {"code:", set_answer, CODE},
+    {"reason:", set_answer, REASON},
     {"mechanism:", set_answer, MECHANISM},
     {"answer:", set_answer, ANSWER},
     {"phase:", set_answer, PHASE},
@@ -1891,7 +1898,33 @@ static void check_log(wire *v, const step *s)
         differs(v, s, "log", "(no more)", line, (size_t)(end - line));
 }
 
-static const char *const questions[QUESTIONS] = {"said", "code", "mechanism", "answer", "phase"};
+static const char *const questions[QUESTIONS] = {"said", "code", "reason", "mechanism", "answer", "phase"};
+
+/* The names of enum imapconnect_reason, without their beginning. */
+static const char *reason_name(int reason)
+{
+    static const struct {
+        int reason;
+        const char *name;
+    } names[] = {{IMAPCONNECT_REASON_NONE, "NONE"},
+                 {IMAPCONNECT_REASON_UNKNOWN, "UNKNOWN"},
+                 {IMAPCONNECT_REASON_ALERT, "ALERT"},
+                 {IMAPCONNECT_REASON_UNAVAILABLE, "UNAVAILABLE"},
+                 {IMAPCONNECT_REASON_AUTHENTICATIONFAILED, "AUTHENTICATIONFAILED"},
+                 {IMAPCONNECT_REASON_AUTHORIZATIONFAILED, "AUTHORIZATIONFAILED"},
+                 {IMAPCONNECT_REASON_EXPIRED, "EXPIRED"},
+                 {IMAPCONNECT_REASON_PRIVACYREQUIRED, "PRIVACYREQUIRED"},
+                 {IMAPCONNECT_REASON_CONTACTADMIN, "CONTACTADMIN"},
+                 {IMAPCONNECT_REASON_LIMIT, "LIMIT"},
+                 {IMAPCONNECT_REASON_OVERQUOTA, "OVERQUOTA"},
+                 {IMAPCONNECT_REASON_NONEXISTENT, "NONEXISTENT"},
+                 {IMAPCONNECT_REASON_CANNOT, "CANNOT"},
+                 {IMAPCONNECT_REASON_CLIENTBUG, "CLIENTBUG"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].reason == reason)
+            return names[i].name;
+    return "another one";
+}
 
 static void check_answers(wire *v, const step *s, const imapconnect_session *session)
 {
@@ -1899,6 +1932,7 @@ static void check_answers(wire *v, const step *s, const imapconnect_session *ses
 
     got[SAID] = imapconnect_server_text(session);
     got[CODE] = imapconnect_response_code(session);
+    got[REASON] = reason_name(imapconnect_reason(session));
     got[MECHANISM] = imapconnect_mechanism(session);
     got[ANSWER] = imapconnect_answer(session);
     got[PHASE] = imapconnect_phase(session);
@@ -2991,6 +3025,8 @@ static void test_transcript(void **state)
     taking = 0;
     memcpy(reference, record, record_used);
     reference_used = record_used;
+    if (IS_LEAN)
+        return;
     replay_chunks(&t, file);
     replay_splits(&t, file);
     replay_pairs(&t, file);
@@ -3080,6 +3116,33 @@ static void find_files(const char *path)
     qsort(names, name_count, sizeof names[0], compare_names);
 }
 
+/* Does it name mechanisms? */
+static int has_auth(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    char line[8];
+    int found = 0;
+
+    while (file && !found && fgets(line, sizeof line, file))
+        found = strncmp(line, "auth:", 5) == 0;
+    if (file)
+        fclose(file);
+    return found;
+}
+
+/* With a header that knows no others, those of the documented order alone. */
+static void drop_mechanisms(void)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < name_count; i++)
+        if (has_auth(names[i]))
+            free(names[i]);
+        else
+            names[kept++] = names[i];
+    name_count = kept;
+}
+
 static void make_client_context(void)
 {
     tunnel_prepare();
@@ -3101,6 +3164,8 @@ int main(int count, char **arguments)
     if (count > 1)
         path = arguments[1];
     find_files(path ? path : "tests/transcripts");
+    if (IS_LEAN)
+        drop_mechanisms();
     for (size_t i = 0; i < name_count; i++) {
         const char *base = strrchr(names[i], '/');
 

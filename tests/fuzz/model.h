@@ -326,10 +326,12 @@ static void model_status(model *m, uint32_t *numbers)
 {
     static const char *const words[] = {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN"};
     size_t token, i;
-    for (token = model_behind(m, 2) + 1; token + 1 < m->count; token = model_behind(m, token + 1))
+    for (token = model_behind(m, 2) + 1; token + 1 < m->count; token = model_behind(m, token + 1)) {
+        m->unsure |= m->tokens[token].kind != 'a';
         for (i = 0; i < 5; i++)
             if (model_is(m, token, words[i]) && m->tokens[token + 1].kind == 'a')
                 numbers[i] = (uint32_t)model_number(m, token + 1);
+    }
 }
 
 /* What SELECT says in numbers: `* 5 EXISTS`, and `* OK [UIDNEXT 7]`. */
