@@ -68,10 +68,15 @@ compile() {
 
 # ---- the client ----
 
-# probe ARGUMENTS: runs the client and takes its report apart.
-probe() {
+no_report() {
     number='' code='' phase='' encrypted='' mechanism='' skipped='' opens='' closes='' plain='' hello='' after=''
     secret='' sni='' versions='' suites='' verdict='' elapsed='' open='' last='' ctx='' alpn='' written='' resumed=''
+}
+no_report
+
+# probe ARGUMENTS: runs the client and takes its report apart.
+probe() {
+    no_report
     timeout 20 "$bin/tls_probe" "$@" >"$work/probe.out" 2>"$work/probe.err"
     status=$?
     while read -r key a b c d e f g; do
@@ -712,6 +717,8 @@ trust_sources() {
         before "garbage as DER, secure $mode" -1029 -s $mode -D "$work/noise"
         before "garbage as PEM, secure $mode" -1029 -s $mode -P "$work/noise"
         before "PEM given as DER, secure $mode" -1029 -s $mode -D "$certs/ca.pem"
+        before "expired CA, secure $mode" -1408 -s $mode -C "$certs/selfsigned-expired.pem"
+        before "CA of tomorrow, secure $mode" -1409 -s $mode -C "$certs/notyet.pem"
         before "an empty PEM buffer, secure $mode" '-1027 -1029' -s $mode -P "$certs/broken.pem"
     done
     for source in "-C $certs/ca.pem" "-C $certs/cadir" "-C $certs/cadir/" "-C $certs/cadir-mixed" "-P $certs/ca.pem" \
