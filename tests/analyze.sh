@@ -269,14 +269,6 @@ planted_program() {
     compile "$1" "$work/planted" "$work/planted.c" -DPLANTED_MAIN -w -lpthread "$2"
 }
 
-# source_of PROGRAM: the file to compile.
-source_of() {
-    case $1 in
-    transcripts) echo "$work/quick.c" ;;
-    *) echo "tests/test_$1.c" ;;
-    esac
-}
-
 # watch TITLE STATUS COMMAND...: STATUS is what the tool ends it with when it found something. The last line must be
 # there. A test that fails counts only with TITLE valgrind: without TLS some cannot succeed.
 watch() {
@@ -315,10 +307,9 @@ run_valgrind() {
         # shellcheck disable=SC2086
         planted "valgrind, $bug" 97 $memcheck "$work/planted" $bug
     done
-    quick_transcripts >"$work/quick.c"
     for name in bytes codes sasl names lexer rows responses commands engine sockets session connect bare faults transcripts; do
         [ -f "tests/test_$name.c" ] || continue
-        if compile gcc "$work/program" "$(source_of $name)" -lcmocka -lwolfssl; then
+        if compile gcc "$work/program" "tests/test_$name.c" -DONCE -lcmocka -lwolfssl; then
             # shellcheck disable=SC2086
             watch "valgrind: test_$name" 97 $memcheck "$work/program"
         else
@@ -327,7 +318,7 @@ run_valgrind() {
     done
 }
 
-# Without TLS, since MemorySanitizer must have compiled all that writes, and wolfSSL it has not.
+# Without TLS, since MemorySanitizer must have compiled all that writes, and wolfSSL it has not. With -DONCE nothing calls it.
 run_msan() {
     there msan clang || return 0
     sanitize='-fsanitize=memory'
@@ -338,10 +329,10 @@ run_msan() {
     MSAN_OPTIONS=exitcode=97
     export MSAN_OPTIONS
     planted "msan, uninitialised" 97 "$work/planted" uninitialised
-    quick_transcripts >"$work/quick.c"
     for name in bytes codes names lexer rows responses commands engine sockets session bare transcripts; do
         [ -f "tests/test_$name.c" ] || continue
-        if compile clang "$work/program" "$(source_of $name)" $sanitize -DIMAPCONNECT_NO_TLS -w -lcmocka; then
+        if compile clang "$work/program" "tests/test_$name.c" $sanitize -DONCE -DIMAPCONNECT_NO_TLS -w -lcmocka \
+            -lwolfssl; then
             watch "msan: test_$name" 97 "$work/program"
         else
             not_ok "msan: test_$name" "it does not compile" "$work/out"

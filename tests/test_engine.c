@@ -1792,6 +1792,8 @@ static const imc_mechanism *mechanism(const char *name)
     return &imc_engine_mechanisms[i];
 }
 
+#ifndef IMAPCONNECT_NO_TLS
+
 /* RFC 5802 section 6: "y" says that the client could bind and the server, by its list, could not. Without -PLUS of its
    hash there is nothing that it could be bound by. */
 static void the_flag_of_channel_binding(void **state)
@@ -1818,6 +1820,8 @@ static void the_flag_of_channel_binding(void **state)
         assert_string_equal(imc_engine_scram_header(&engine, mechanism(cases[i].name)), cases[i].header);
     }
 }
+
+#endif
 
 /* The bound one takes the place of the same that is not, and of no other. */
 static void the_bound_mechanism_comes_in_place(void **state)
@@ -1970,7 +1974,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(rows_come_after_the_whole_command),
     cmocka_unit_test(rows_behind_a_long_literal),
     cmocka_unit_test(every_state_has_a_phase),
+#ifndef IMAPCONNECT_NO_TLS
     cmocka_unit_test(the_flag_of_channel_binding),
+#endif
     cmocka_unit_test(the_bound_mechanism_comes_in_place),
     cmocka_unit_test(whose_error_of_the_login_it_is),
 };
