@@ -4,8 +4,8 @@
 #   guards.sh              all of guards.txt
 #   guards.sh PATTERN      those whose names match the pattern of grep: `guards.sh '^2\.'`, `guards.sh suites`
 #
-# guards.txt has a block for each guard of SECURITY 1 (wolfSSL's traps), 2 (STARTTLS) and 3 (the rules in README.md), and
-# of config.tls and config.auth, which are its section 4, with an empty line behind it:
+# guards.txt has a block for each guard of SECURITY 1 (wolfSSL's traps), 2 (STARTTLS) and 3 (the rules in README.md), for
+# those of config.tls and config.auth, with an empty line behind it:
 #
 #   [NAME] what is guarded
 #   - a piece of imapconnect.h, which must stand there exactly once; any white space fits any other
@@ -262,7 +262,7 @@ needed='1.suites 1.version 1.certificate 1.verify 1.min 1.address 1.name 1.signa
     2.injection 2.stripping 2.preauth 2.early 2.foreign 2.tag 2.state 2.referral 2.spoofed 2.bounded
     3.01 3.03 3.05 3.07 3.10 3.12 3.13 3.14 3.15 3.16 3.17 3.18 3.19 3.20 3.21 3.22 3.23 3.24 3.25 3.26 3.27 3.28 3.29
     3.30 3.31 3.32 3.33
-    4.pin 4.own 4.ticket 4.clear 4.mechanisms 4.scram'
+    config.pin config.own config.ticket config.clear config.mechanisms config.scram'
 
 : >"$work/green"
 mkdir "$work/without" "$work/whole"

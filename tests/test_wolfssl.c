@@ -208,7 +208,12 @@ static void elements_and_their_lengths(void **state)
 
 static void elements_that_are_none(void **state)
 {
+    char indefinite[2 + 0x88] = {0x04, (char)0x80}; /* longer than its second byte, whatever that is taken for */
+
     (void)state;
+    expect_next(indefinite, sizeof indefinite, 0, 0, 0);
+    indefinite[1] = (char)0x85;
+    expect_next(indefinite, sizeof indefinite, 0, 0, 0);
     expect_next("", 0, 0, 0, 0);
     expect_next("\x30", 1, 0, 0, 0);
     expect_next("\x04\x01", 2, 0, 0, 0);
@@ -468,6 +473,7 @@ static void names_count_by_their_type(void **state)
     expect_named(DNS, "*.0.0.1", 7, "127.0.0.1", 0);
     expect_named(DNS, "::1", 3, "::1", 0);
     expect_named(ADDRESS, "imap", 4, "imap", 0);
+    expect_named(ADDRESS, "", 0, "imap.example.org", 0);
 }
 
 static void which_names_are_looked_at(void **state)
