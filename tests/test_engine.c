@@ -1426,6 +1426,9 @@ static void the_number_of_messages(void **state)
     pump(&r);
     say(&r, "% OK x");
     assert_int_equal(r.engine.exists, 0);
+    start(&r, &n, SELECT);
+    say(&r, "* 9 EXISTS"); /* early: of the mailbox before */
+    assert_true(r.engine.exists == 0xffffffffu);
 }
 
 /* ---- rounds of a wait ---- */
