@@ -24,7 +24,7 @@
 #
 # The test runs alone, without sanitizers, and also with the header as it is, where it must be green. Each rule of section
 # 3, each class of section 2 and each trap of section 1 must have a guard here. The last line is `N passed, N failed`. It
-# takes three and a half minutes of one core, and some waiting for servers that are silent.
+# takes four minutes of one core, and some waiting for servers that are silent.
 #
 # Debian: clang, libwolfssl-dev, libcmocka-dev, openssl.
 set -u
@@ -204,8 +204,8 @@ property() {
     (cd "$work" && gcc -std=c99 -D_POSIX_C_SOURCE=200809L -O0 -fno-pic -Wvla -fcallgraph-info -c tree/tests/hygiene/implement.c \
         -o object.o) 2>"$work/out" || echo 'it does not compile' >&2
     case $1 in
-    writable) writable "$work/object.o" ;;
-    recursive) recursive "$work/object.ci" ;;
+    writable) writable_in "$work/object.o" ;;
+    recursive) recursive_in "$work/object.ci" ;;
     growing) grep -e '-Wvla' "$work/out" ;;
     *) echo "unknown property: $1" >&2 ;;
     esac

@@ -239,7 +239,7 @@ inspect() {
     shift
     check "$name: compiles" object "$work/object.o" "$@"
     empty "$name: exported names begin with imapconnect" "$(exported | grep -Ev '^imapconnect(_|$)')"
-    empty "$name: nothing writable" "$(writable "$work/object.o")"
+    empty "$name: nothing writable" "$(writable_in "$work/object.o")"
 }
 
 wolf='wolfSSL|wc_|Base64_'
@@ -248,7 +248,7 @@ empty "whole: calls libc and wolfSSL alone" "$(strangers "$wolf" "$memory $compi
 sed -n 's/^IMAPCONNECT_API .*[ *]\(imapconnect[a-z0-9_]*\)(.*/\1/p' imapconnect.h | sort -u >"$work/declared"
 exported >"$work/exported"
 check "whole: calls are told" object "$work/calls.o" -O0 -fcallgraph-info
-empty "whole: no function calls itself" "$(recursive "$work/calls.ci")"
+empty "whole: no function calls itself" "$(recursive_in "$work/calls.ci")"
 check "what is declared is what is exported" diff "$work/declared" "$work/exported"
 inspect "NO_TLS" $no_tls
 empty "NO_TLS: calls libc alone" "$(strangers - "$memory $compiler $files $sockets")"

@@ -935,11 +935,12 @@ static int gives_away(const transcript *t, const char *plain, size_t count)
 static void add_response_secrets(reader *r, const segment *s)
 {
     char plain[1024];
-    const char *bytes = s->data.bytes, *end = bytes + s->data.count - 2;
+    const char *bytes = s->data.bytes, *end = 0;
     size_t count = 0, known = 0, some = 0;
 
     if (s->data.count < 4)
         return;
+    end = bytes + s->data.count - 2;
     for (const char *at = bytes; at < end; at++)
         bytes = *at == ' ' ? at + 1 : bytes;
     count = (size_t)(end - bytes);
