@@ -4469,7 +4469,7 @@ static void imc_engine_answer_token(imapconnect_engine *engine, const imc_mechan
         reader->text_length = 0;
         imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, engine->writer.out.bytes,
                            reader->challenge);
-        reader->explained = 1;
+        reader->explained = reader->text_length;
         if (imc_bytes_holds(reader->text, "invalid_token") || imc_bytes_holds(reader->text, "\"400\"") ||
             imc_bytes_holds(reader->text, "\"401\""))
             engine->login_error = IMAPCONNECT_E_TOKEN;
