@@ -7073,7 +7073,7 @@ static IMC_APART int imc_session_wait(imapconnect_session *session, int want)
         return IMAPCONNECT_PENDING;
     if (config->keep_going != 0 && config->keep_going(config->user) != 0)
         return IMAPCONNECT_E_CANCELLED;
-    if (config->transport.wait == 0)
+    if (config->transport.wait == 0 || session->engine.error != 0) /* a callback may have closed the session */
         return 0;
     left = (uint32_t)imc_bytes_least(session->patience, config->keep_going != 0 ? IMC_SLICE : session->patience);
     code = config->transport.wait(config->transport.context, session->wants, left);
