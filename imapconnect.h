@@ -1367,6 +1367,11 @@ IMAPCONNECT_API size_t imapconnect_ticket(const imapconnect_session *session, vo
 #ifndef WOLFSSL_ALWAYS_VERIFY_CB
 #error "imapconnect.h: build wolfSSL with WOLFSSL_ALWAYS_VERIFY_CB, or no certificate can be checked."
 #endif
+#ifndef WOLFSSL_VERIFY_CB_ALL_CERTS
+/* An intermediate certificate with a weak signature would be refused with the leaf, when wolfSSL has it in the context
+   already: one that is shared would take the next server's leaf on its word. */
+#error "imapconnect.h: build wolfSSL with WOLFSSL_VERIFY_CB_ALL_CERTS, or it keeps certificates that were refused."
+#endif
 #if defined(WOLFSSL_NO_MALLOC) && !defined(WOLFSSL_DYN_CERT)
 /* A CA would keep a pointer to its key in memory that is free again, and that the next message from the server fills. */
 #error "imapconnect.h: with WOLFSSL_NO_MALLOC build wolfSSL with WOLFSSL_DYN_CERT, too."
