@@ -667,7 +667,9 @@ typedef struct imapconnect_config {
 } imapconnect_config;
 
 /* Sets every member to zero, which is a default that works. */
-IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config);
+#define imapconnect_config_init(config) imapconnect_config_init_sized((config), sizeof(imapconnect_config))
+IMAPCONNECT_API void imapconnect_config_init_sized(imapconnect_config *config, size_t size);
+
 /* ---- the session ----
 
    Everything that a connection needs, in the caller's memory. The members are private; they stand here so that
@@ -7219,9 +7221,10 @@ static int imc_session_call(imapconnect_session *session, const struct imc_comma
  * The documented call, its siblings, and what can be asked. Invariant: what can be known to be wrong is
  * refused before a byte leaves. Nothing here knows the protocol. */
 
-IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config)
+/* The size is the caller's: one with other switches has another one, and nothing behind it is touched. */
+IMAPCONNECT_API void imapconnect_config_init_sized(imapconnect_config *config, size_t size)
 {
-    memset(config, 0, sizeof *config);
+    memset(config, 0, size);
 }
 
 IMAPCONNECT_API int imapconnect_init_sized(imapconnect_session *session, const imapconnect_config *config,
