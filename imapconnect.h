@@ -345,8 +345,8 @@ IMAPCONNECT_API int imapconnect_code_is_fatal(int code);
      IMAPCONNECT_WANT_READ or IMAPCONNECT_WANT_WRITE and is called again later with the same arguments.
    - `read` and `write` return how many bytes they moved, more than 0 and at most `count`. 0 is forbidden and
      ends the session (IMAPCONNECT_E_TRANSPORT): platforms give it opposite meanings. The peer's end of the
-     stream is IMAPCONNECT_CLOSED. Every other failure is a negative number: one of the table comes through
-     to the caller as it is (IMAPCONNECT_E_RESET, say), any other as IMAPCONNECT_E_TRANSPORT.
+     stream is IMAPCONNECT_CLOSED. Every other failure is a negative number: one of the table that ends a session
+     comes through to the caller as it is (IMAPCONNECT_E_RESET, say), any other as IMAPCONNECT_E_TRANSPORT.
    - `open` returns a number from 0 up, which imapconnect() hands to its caller as the socket; WANT, or an
      error. `host` is a name or a numeric address without brackets, NUL-terminated, and valid for the call
      alone. `*milliseconds` holds what is left of the time limit; when `open` answers WANT it may lower the
