@@ -3380,6 +3380,13 @@ static void imc_responses_keep(char *kept, uint8_t *length, size_t size, const c
     kept[*length] = '\0';
 }
 
+/* The same for the text of an answer, unless the reason why a token was refused stands there. */
+static void imc_responses_keep_text(imapconnect_reader *reader, const char *bytes, size_t count)
+{
+    if (!reader->explained)
+        imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, bytes, count);
+}
+
 /* An atom of a capability list. Most of them mean nothing here, and are told apart by their lengths. */
 static void imc_responses_atom(imapconnect_reader *reader, const char *word, size_t length)
 {
@@ -3473,8 +3480,7 @@ static size_t imc_responses_text_step(imapconnect_reader *reader, const char *by
         reader->text_position = IMC_TEXT_FREE;
         return *bytes == ' ';
     case IMC_TEXT_FREE:
-        if (!reader->explained)
-            imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, bytes, count);
+        imc_responses_keep_text(reader, bytes, count);
         return count;
     case IMC_TEXT_BASE64:
         imc_base64_take(reader, bytes, count, out);
@@ -3642,8 +3648,8 @@ static int imc_responses_space(imapconnect_reader *reader)
 /* The line ended before "]": there was no code, and what was taken for one is text. */
 static void imc_responses_no_code(imapconnect_reader *reader)
 {
-    imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, "[", 1);
-    imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, reader->code, reader->code_length);
+    imc_responses_keep_text(reader, "[", 1);
+    imc_responses_keep_text(reader, reader->code, reader->code_length);
     reader->code[0] = '\0';
     reader->code_length = 0;
 }
