@@ -67,7 +67,7 @@
       IMAPCONNECT_READ_SIZE       * the read buffer in the session, 400 bytes; 16384 is faster for messages
       IMAPCONNECT_WRITE_SIZE      * the write buffer in the session, 512 bytes; a name in a row of LIST must fit
       IMAPCONNECT_LOG_SIZE        * the log line in the session, 48 bytes
-      IMAPCONNECT_NO_TLS            no wolfSSL at all: `secure` must be 0, and there is no CRAM-MD5 either
+      IMAPCONNECT_NO_TLS            no wolfSSL at all: `secure` must be 0, and there is neither CRAM-MD5 nor SCRAM
       IMAPCONNECT_NO_TLS_OPTIONS  * no config.tls: no certificate of ours, no pins, no session tickets
       IMAPCONNECT_NO_SOCKETS        no sockets and no clock: set config.transport and config.clock
       IMAPCONNECT_NO_STRINGS        codes without texts and names
@@ -77,7 +77,8 @@
       IMAPCONNECT_NO_SEARCH       * no SEARCH
       IMAPCONNECT_NO_APPEND       * no APPEND
       IMAPCONNECT_NO_IDLE         * no waiting for news
-      IMAPCONNECT_NO_SASL         * config.auth is 0: CRAM-MD5 and LOGIN, in the documented order, and nothing else
+      IMAPCONNECT_NO_SASL         * config.auth is 0: CRAM-MD5 and LOGIN, in the documented order, and nothing else;
+                                    and no imapconnect_reason()
       IMAPCONNECT_NO_SCRAM        * the other mechanisms, but not SCRAM, which is the largest of them
       IMAPCONNECT_WIPE(p, n)        overwrites memory so that the compiler cannot leave it out
 
@@ -119,9 +120,9 @@
    Threads. A session belongs to one thread at a time; two sessions share nothing. wolfSSL_Init() races with
    itself: call it once before the first thread. wolfSSL_Cleanup() is never called here.
 
-   Errors. Below zero. NO and BAD to a command leave the session as it was; every other error ends it, and
-   every later call returns that same error and sends nothing, until imapconnect_disconnect() or
-   imapconnect_close().
+   Errors. Below zero. NO and BAD to a command leave the session as it was, and so do the others for which
+   imapconnect_code_is_fatal() is 0: an argument that cannot be sent, say. Every other error ends it, and every later
+   call returns that same error and sends nothing, until imapconnect_disconnect() or imapconnect_close().
 
    Limits. User name and password 255 bytes each, a token 16 KB, host 253; before the login 128 KB and 1,024 lines
    a reply; the name of a mailbox in a row of LIST some 380 bytes. User names and passwords of SCRAM go as they are,
@@ -344,8 +345,8 @@ IMAPCONNECT_API int imapconnect_code_is_fatal(int code);
      IMAPCONNECT_WANT_READ or IMAPCONNECT_WANT_WRITE and is called again later with the same arguments.
    - `read` and `write` return how many bytes they moved, more than 0 and at most `count`. 0 is forbidden and
      ends the session (IMAPCONNECT_E_TRANSPORT): platforms give it opposite meanings. The peer's end of the
-     stream is IMAPCONNECT_CLOSED. Every other failure is a negative number: one of the table comes through
-     to the caller as it is (IMAPCONNECT_E_RESET, say), any other as IMAPCONNECT_E_TRANSPORT.
+     stream is IMAPCONNECT_CLOSED. Every other failure is a negative number: one of the table that ends a session
+     comes through to the caller as it is (IMAPCONNECT_E_RESET, say), any other as IMAPCONNECT_E_TRANSPORT.
    - `open` returns a number from 0 up, which imapconnect() hands to its caller as the socket; WANT, or an
      error. `host` is a name or a numeric address without brackets, NUL-terminated, and valid for the call
      alone. `*milliseconds` holds what is left of the time limit; when `open` answers WANT it may lower the
@@ -400,14 +401,15 @@ IMAPCONNECT_API const char *imapconnect_list_next(const imapconnect_list *list, 
    them but the last has the bit IMAPCONNECT_LOG_MORE set too. */
 #define IMAPCONNECT_LOG_SENT     1 /* the client's line */
 #define IMAPCONNECT_LOG_RECEIVED 2 /* the server's line */
-#define IMAPCONNECT_LOG_NOTE     4 /* a remark of the library's own, "TLSv1.3 ..." */
+#define IMAPCONNECT_LOG_NOTE     4 /* a remark of the library's own: the cipher suite, once TLS is up */
 #define IMAPCONNECT_LOG_MORE     8
 
 /* The log procedure (the document's stsproc). `bytes` is a line without its CRLF, `count` bytes long, not
    NUL-terminated, and valid for the call alone: printable ASCII only, since any other byte is written as
    \xNN. Secrets are never in it: "***" stands for them. The bytes of literals from the server are left out. What the
    server says during SCRAM is in it; who has that can try passwords on it, as with a stored hash.
-   `user` is config.user. Return 0 to go on; anything else cancels the session (IMAPCONNECT_E_CANCELLED). */
+   `user` is config.user. Return 0 to go on; anything else cancels the session (IMAPCONNECT_E_CANCELLED), and what is
+   left of the line may still come. */
 typedef int (*imapconnect_log)(void *user, int direction, const char *bytes, size_t count);
 
 /* `event` of config.on_response. Every byte of every response comes once, in order, unaltered. */
@@ -543,7 +545,7 @@ typedef struct imapconnect_mailboxes {
 #define IMAPCONNECT_AUTH_OAUTHBEARER        0x002 /* the password is an access token; RFC 7628 */
 #define IMAPCONNECT_AUTH_XOAUTH2            0x004 /* the same, as Google and Microsoft want it */
 #define IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS 0x008 /* bound to the TLS connection; RFC 7677, RFC 9266 */
-#define IMAPCONNECT_AUTH_SCRAM_SHA_256      0x010 /* RFC 7677 */
+#define IMAPCONNECT_AUTH_SCRAM_SHA_256      0x010 /* RFC 7677; as -PLUS where both sides can do that */
 #define IMAPCONNECT_AUTH_SCRAM_SHA_1        0x020 /* RFC 5802 */
 #define IMAPCONNECT_AUTH_CRAM_MD5           0x040 /* RFC 2195 */
 #define IMAPCONNECT_AUTH_PLAIN              0x080 /* RFC 4616 */
@@ -613,7 +615,7 @@ typedef struct imapconnect_config {
     int (*keep_going)(void *user);
 
     /* Sees every byte that the server sends as a response, see IMAPCONNECT_LINE. Return 0 to go on; anything
-       else cancels the session. `bytes` is valid for the call alone. */
+       else cancels the session, and the end of the line may still come. `bytes` is valid for the call alone. */
     int (*on_response)(void *user, int event, const char *bytes, size_t count);
 
     /* Milliseconds from any start, may wrap. 0: the platform's clock, which never goes back. */
@@ -624,10 +626,12 @@ typedef struct imapconnect_config {
     /* Trusted CA certificates, for `verify`; the first of these three that is set counts. None: the system's
        store, where wolfSSL can load it. */
 
-    /* A context of yours, with its CAs loaded, for any number of sessions; never changed or freed here. No setting of
-       it weakens a session. With a verify callback on its WOLFSSL_CERT_MANAGER every certificate is refused. A wolfSSL
-       without malloc (WOLFSSL_STATIC_MEMORY, WOLFSSL_NO_MALLOC, WOLFSSL_DYN_CERT) needs one, made by
-       wolfSSL_CTX_load_static_memory(); there a server that sends an old root along is refused (IMAPCONNECT_E_WEAK). */
+    /* A context of yours, with its CAs loaded, for any number of sessions; not freed here, no setting of it is changed,
+       and none weakens a session. wolfSSL itself keeps the intermediate certificates in it that servers have shown and
+       that were good then, and does not look at their dates again: take a new one now and then. With a verify callback
+       on its WOLFSSL_CERT_MANAGER every certificate is refused. A wolfSSL without malloc (WOLFSSL_STATIC_MEMORY,
+       WOLFSSL_NO_MALLOC, WOLFSSL_DYN_CERT) needs one, made by wolfSSL_CTX_load_static_memory(); there a server that sends
+       an old root along is refused (IMAPCONNECT_E_WEAK). */
     struct WOLFSSL_CTX *wolfssl_ctx;
     /* A buffer, in flash say, of ca_size bytes: IMAPCONNECT_DER, one certificate; IMAPCONNECT_PEM or 0, any
        number of them. */
@@ -644,12 +648,13 @@ typedef struct imapconnect_config {
     uint32_t max_reply;
     /* 1: calls return IMAPCONNECT_PENDING, and imapconnect_step() goes on. */
     int nonblocking;
-    /* 1: with `secure` 0 no LOGIN command is sent, not even where CRAM-MD5 failed (IMAPCONNECT_E_CLEARTEXT).
-     */
+    /* 1: with `secure` 0 nothing is sent that shows the password or a token, no LOGIN command where CRAM-MD5 failed,
+       and IMAPCONNECT_AUTH_IN_CLEAR does not count (IMAPCONNECT_E_CLEARTEXT). */
     int refuse_cleartext;
     /* IMAPCONNECT_AUTH_AUTO, or a sum of the others. */
     int auth;
-    /* The most iterations of SCRAM that the server may want, each of which is two blocks of the hash; 0: 600,000. */
+    /* The most iterations of SCRAM that the server may want, each of which is two blocks of the hash; 0: 600,000. Less
+       than 4,096 are never taken (RFC 7677 section 4). */
     uint32_t scram_iterations;
     /* Milliseconds after which IDLE is renewed; 0: 480,000, since some servers hang up after nine minutes. */
     uint32_t idle_renew;
@@ -662,7 +667,9 @@ typedef struct imapconnect_config {
 } imapconnect_config;
 
 /* Sets every member to zero, which is a default that works. */
-IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config);
+#define imapconnect_config_init(config) imapconnect_config_init_sized((config), sizeof(imapconnect_config))
+IMAPCONNECT_API void imapconnect_config_init_sized(imapconnect_config *config, size_t size);
+
 /* ---- the session ----
 
    Everything that a connection needs, in the caller's memory. The members are private; they stand here so that
@@ -1225,8 +1232,8 @@ IMAPCONNECT_API int imapconnect_socket(const imapconnect_session *session);
 /* 1 when commands can be sent. */
 IMAPCONNECT_API int imapconnect_is_open(const imapconnect_session *session);
 
-/* 1 when TLS was up: what imapconnect_server_text() says came from the server. 0: anyone on the way may have
-   written it. */
+/* 1 when TLS was up: what imapconnect_server_text() says came through it, with `verify` from the server. 0: anyone on
+   the way may have written it. */
 IMAPCONNECT_API int imapconnect_is_encrypted(const imapconnect_session *session);
 
 /* Which way in was taken: "CRAM-MD5", "LOGIN", "SCRAM-SHA-256", ..., "PREAUTH", or "" before that. Static. */
@@ -1245,8 +1252,8 @@ IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *s
 #ifndef IMAPCONNECT_NO_SASL
 
 /* The response code of the last answer as a number, 0 for none. RFC 5530; ALERT, BADCHARSET and TRYCREATE RFC 3501
-   section 7.1; LIMIT also where the words alone, or with ALERT or UNAVAILABLE, speak of too many connections or
-   requests. */
+   section 7.1; LIMIT also where the words speak of too many connections or requests, without a code, with one that is
+   not known, with ALERT or UNAVAILABLE. */
 enum imapconnect_reason {
     IMAPCONNECT_REASON_NONE,
     IMAPCONNECT_REASON_UNKNOWN,              /* a code that is not one of these */
@@ -1279,7 +1286,8 @@ IMAPCONNECT_API int imapconnect_reason(const imapconnect_session *session);
    "authenticate", "login", "ready", "command", "idle", "logout". After an error, where it was then. Static. */
 IMAPCONNECT_API const char *imapconnect_phase(const imapconnect_session *session);
 
-/* The number below the error, for a log: wolfSSL's own, or the system's errno; 0 when there is none. */
+/* The number below the error, for a log: wolfSSL's own, the system's errno, or the resolver's EAI_...; 0 when there is
+   none. */
 IMAPCONNECT_API int imapconnect_detail(const imapconnect_session *session);
 
 /* Files in the folder of CA certificates that held none and were left out. */
@@ -1366,6 +1374,11 @@ IMAPCONNECT_API size_t imapconnect_ticket(const imapconnect_session *session, vo
 #endif
 #ifndef WOLFSSL_ALWAYS_VERIFY_CB
 #error "imapconnect.h: build wolfSSL with WOLFSSL_ALWAYS_VERIFY_CB, or no certificate can be checked."
+#endif
+#ifndef WOLFSSL_VERIFY_CB_ALL_CERTS
+/* An intermediate certificate with a weak signature would be refused with the leaf, when wolfSSL has it in the context
+   already: one that is shared would take the next server's leaf on its word. */
+#error "imapconnect.h: build wolfSSL with WOLFSSL_VERIFY_CB_ALL_CERTS, or it keeps certificates that were refused."
 #endif
 #if defined(WOLFSSL_NO_MALLOC) && !defined(WOLFSSL_DYN_CERT)
 /* A CA would keep a pointer to its key in memory that is free again, and that the next message from the server fills. */
@@ -3367,6 +3380,13 @@ static void imc_responses_keep(char *kept, uint8_t *length, size_t size, const c
     kept[*length] = '\0';
 }
 
+/* The same for the text of an answer, unless the reason why a token was refused stands there. */
+static void imc_responses_keep_text(imapconnect_reader *reader, const char *bytes, size_t count)
+{
+    if (!reader->explained)
+        imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, bytes, count);
+}
+
 /* An atom of a capability list. Most of them mean nothing here, and are told apart by their lengths. */
 static void imc_responses_atom(imapconnect_reader *reader, const char *word, size_t length)
 {
@@ -3460,8 +3480,7 @@ static size_t imc_responses_text_step(imapconnect_reader *reader, const char *by
         reader->text_position = IMC_TEXT_FREE;
         return *bytes == ' ';
     case IMC_TEXT_FREE:
-        if (!reader->explained)
-            imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, bytes, count);
+        imc_responses_keep_text(reader, bytes, count);
         return count;
     case IMC_TEXT_BASE64:
         imc_base64_take(reader, bytes, count, out);
@@ -3629,8 +3648,8 @@ static int imc_responses_space(imapconnect_reader *reader)
 /* The line ended before "]": there was no code, and what was taken for one is text. */
 static void imc_responses_no_code(imapconnect_reader *reader)
 {
-    imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, "[", 1);
-    imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, reader->code, reader->code_length);
+    imc_responses_keep_text(reader, "[", 1);
+    imc_responses_keep_text(reader, reader->code, reader->code_length);
     reader->code[0] = '\0';
     reader->code_length = 0;
 }
@@ -4469,7 +4488,7 @@ static void imc_engine_answer_token(imapconnect_engine *engine, const imc_mechan
         reader->text_length = 0;
         imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, engine->writer.out.bytes,
                            reader->challenge);
-        reader->explained = 1;
+        reader->explained = reader->text_length;
         if (imc_bytes_holds(reader->text, "invalid_token") || imc_bytes_holds(reader->text, "\"400\"") ||
             imc_bytes_holds(reader->text, "\"401\""))
             engine->login_error = IMAPCONNECT_E_TOKEN;
@@ -7073,7 +7092,7 @@ static IMC_APART int imc_session_wait(imapconnect_session *session, int want)
         return IMAPCONNECT_PENDING;
     if (config->keep_going != 0 && config->keep_going(config->user) != 0)
         return IMAPCONNECT_E_CANCELLED;
-    if (config->transport.wait == 0)
+    if (config->transport.wait == 0 || session->engine.error != 0) /* a callback may have closed the session */
         return 0;
     left = (uint32_t)imc_bytes_least(session->patience, config->keep_going != 0 ? IMC_SLICE : session->patience);
     code = config->transport.wait(config->transport.context, session->wants, left);
@@ -7208,9 +7227,10 @@ static int imc_session_call(imapconnect_session *session, const struct imc_comma
  * The documented call, its siblings, and what can be asked. Invariant: what can be known to be wrong is
  * refused before a byte leaves. Nothing here knows the protocol. */
 
-IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config)
+/* The size is the caller's: one with other switches has another one, and nothing behind it is touched. */
+IMAPCONNECT_API void imapconnect_config_init_sized(imapconnect_config *config, size_t size)
 {
-    memset(config, 0, sizeof *config);
+    memset(config, 0, size);
 }
 
 IMAPCONNECT_API int imapconnect_init_sized(imapconnect_session *session, const imapconnect_config *config,
@@ -7425,7 +7445,7 @@ IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *s
 
 /* In the order of enum imapconnect_reason. "Too many simultaneous connections", "Maximum number of connections from
    user+IP exceeded", "Request is throttled" and the like come without a code, with ALERT or with UNAVAILABLE; any other
-   code says more than the words. */
+   code that is known says more than the words. */
 IMAPCONNECT_API int imapconnect_reason(const imapconnect_session *session)
 {
     static const char *const words[] = {"ALERT",

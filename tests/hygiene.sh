@@ -181,6 +181,18 @@ for missing in NO_FILESYSTEM NO_ASN_TIME NO_SESSION_CACHE WOLFSSL_NO_CLIENT_AUTH
         -I"$work" -I/usr/include
 done
 
+# Called too late, the callback's refusal of an intermediate certificate does not undo what wolfSSL has kept of it.
+for missing in WOLFSSL_ALWAYS_VERIFY_CB WOLFSSL_VERIFY_CB_ALL_CERTS; do
+    echo "#include <wolfssl/options.h>
+#undef $missing" >"$work/user_settings.h"
+    object "$work/missing.o" -DWOLFSSL_USER_SETTINGS -I"$work" -I/usr/include >"$work/out" 2>&1
+    if grep -q "error.*$missing" "$work/out"; then
+        ok "a wolfSSL without $missing: advice"
+    else
+        not_ok "a wolfSSL without $missing: advice" "no #error names it"
+    fi
+done
+
 # Each group of commands can be left out, alone and with the others, and leaves nothing behind that is unused.
 groups='MAILBOXES MESSAGES SEARCH APPEND IDLE'
 for group in $groups COMMANDS; do

@@ -122,6 +122,8 @@ static int fake_wait(void *context, int what, uint32_t milliseconds)
     fake *f = context;
 
     (void)what;
+    /* Who has closed does not wait for the server. */
+    assert_true(!f->troubled || f->trouble != CLOSES || f->kind == WAIT);
     f->now += milliseconds < 100 ? milliseconds : 100;
     return is_due(f, WAIT) ? -1 : 0;
 }
