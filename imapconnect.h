@@ -7827,6 +7827,8 @@ static void imc_status_take(imapconnect_engine *engine, int what, const imc_slic
     imapconnect_row *row = &engine->writer.out.in.row;
     uint32_t number;
     (void)piece;
+    if (what > IMC_TAKE_ROW)
+        return; /* news may come before the command has left, while its bytes stand where the row will be */
     if (what == IMC_TAKE_ROW ? row->field[0] != 2 || row->field[1] % 2 != 0 : (row->depth != 0) != row->field[0])
         imc_rows_malformed(engine);
     else if (row->depth == 1 && row->field[1] % 2 == 0)
