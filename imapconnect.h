@@ -3902,7 +3902,7 @@ static void imc_commands_upload(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
     size_t left = writer->number[writer->numbers] - writer->offset;
-    size_t room = imc_bytes_least(left, sizeof writer->out - writer->used);
+    size_t room = imc_bytes_least(left, sizeof writer->out.bytes - writer->used);
     int got;
     if (left == 0) {
         writer->open = 0;
@@ -4043,7 +4043,7 @@ static void imc_commands_text(imapconnect_engine *engine)
     imapconnect_writer *writer = &engine->writer;
     const char *next = writer->text[writer->texts] + writer->offset;
     int quoted = writer->open >= 'a' && !writer->literal;
-    size_t count = imc_bytes_length(next, quoted ? 1 : sizeof writer->out - writer->used);
+    size_t count = imc_bytes_length(next, quoted ? 1 : sizeof writer->out.bytes - writer->used);
     if (writer->offset == 0 && writer->literal && writer->open == 'p')
         imc_commands_mask(engine);
     writer->offset += count;
@@ -4084,7 +4084,7 @@ static void imc_commands_argument(imapconnect_engine *engine)
 static void imc_commands_format(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
-    size_t room = sizeof writer->out - writer->used, count = 0;
+    size_t room = sizeof writer->out.bytes - writer->used, count = 0;
     while (count < room && writer->format[count] != '\0' && writer->format[count] != '%')
         count++;
     imc_commands_show(engine, writer->format, count);
@@ -4096,7 +4096,7 @@ static void imc_commands_fill(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
     while (writer->format != 0 && !writer->waiting && engine->error == 0 &&
-           sizeof writer->out - writer->used >= IMC_WRITE_ROOM) {
+           sizeof writer->out.bytes - writer->used >= IMC_WRITE_ROOM) {
         if (writer->open) {
             imc_commands_argument(engine);
         } else if (*writer->format == '%') {
