@@ -4893,7 +4893,7 @@ static void imc_engine_begin(imapconnect_engine *engine, const struct imc_comman
 {
     engine->command = command;
     if ((command->traits & IMC_SELECTS) != 0)
-        engine->exists = IMC_UNKNOWN;
+        engine->exists = 0; /* those of the mailbox before count no more */
     if ((command->traits & IMC_ASKS) != 0 && !engine->asked)
         imc_engine_send(engine, IMC_ASKING, "CAPABILITY");
     else
@@ -4926,6 +4926,8 @@ static void imc_engine_declined(imapconnect_engine *engine, int code)
     code = engine->command->refused;
     if (code == IMAPCONNECT_E_NO && engine->reader.saw == IMC_SAW_TAGGED_BAD)
         code = IMAPCONNECT_E_BAD;
+    if ((engine->command->traits & IMC_SELECTS) != 0)
+        engine->exists = IMC_UNKNOWN;
     imc_engine_finish(engine, code);
     if (imc_commands_are_sent(&engine->writer))
         return;
@@ -7535,8 +7537,6 @@ static void imc_select_take(imapconnect_engine *engine, int what, const imc_slic
     (void)piece;
     if (what == IMC_TAKE_CODE)
         imc_select_code(engine);
-    else if (what == IMC_TAKE_NEWS && engine->reader.saw == IMC_SAW_EXISTS)
-        row->is.selection.messages = engine->exists;
     else if (what == IMC_TAKE_NEWS && engine->reader.saw == IMC_SAW_RECENT)
         row->is.selection.recent = engine->reader.number;
     else if (what == IMC_TAKE_VALUE)
@@ -7555,9 +7555,9 @@ static void imc_select_end(imapconnect_engine *engine)
     const imapconnect_row *row = &engine->writer.out.in.row;
     imapconnect_selection *selection = (imapconnect_selection *)engine->user;
     engine->read_only = (engine->command->traits & IMC_EXAMINES) != 0 || imc_rows_said(engine, "READ-ONLY");
-    engine->exists = row->is.selection.messages; /* not those of the mailbox before */
     if (selection != 0) {
         *selection = row->is.selection;
+        selection->messages = engine->exists; /* an EXPUNGE may have come behind EXISTS: section 7.4.1 */
         if (!row->finished)
             imc_rows_set_flags(&selection->permanent_flags, 0x6f); /* but \Recent */
         selection->read_only = engine->read_only;
