@@ -3643,6 +3643,8 @@ static int imc_responses_end_line(imapconnect_reader *reader)
         reader->listed = reader->found;
     if (saw == IMC_SAW_CONTINUATION && reader->base64_count != 0)
         reader->base64_bad = IMC_BASE64_BAD;
+    if ((saw == IMC_SAW_EXPUNGE || saw == IMC_SAW_FETCH) && reader->number == 0)
+        saw = IMC_SAW_GARBAGE; /* there is no message 0: section 9, nz-number */
     if (reader->text_position >= IMC_TEXT_CODE_WORD && reader->text_position <= IMC_TEXT_CODE_CAPABILITY)
         imc_responses_no_code(reader);
     reader->text_position = IMC_TEXT_IGNORED;
