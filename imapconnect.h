@@ -719,7 +719,7 @@ typedef struct imapconnect_row { /* room >>rows: a row of a listing, while it ar
     uint8_t key;      /* the column that the next value belongs to, from 1; 0 for one that nobody asked for */
     uint8_t streams;  /* the next string goes to the caller as it arrives */
     uint8_t open;     /* a value has begun, ... */
-    uint8_t string;   /* ... quoted or as a literal, ... */
+    uint8_t string;   /* ... quoted or as a literal: the token that began it, ... */
     uint8_t cut;      /* ... and is too long */
     uint8_t depth;    /* parentheses that are open */
     uint8_t field[3]; /* values so far, outside of parentheses, in one, in two */
@@ -3188,7 +3188,7 @@ static IMC_APART int imc_rows_token(imapconnect_engine *engine, int token, const
         break;
     case IMC_STRING:
     case IMC_LITERAL_BEGIN:
-        imc_rows_open(row, 1);
+        imc_rows_open(row, token);
         break;
     case IMC_LITERAL_END:
         break;
@@ -7950,7 +7950,7 @@ static void imc_fetch_key(imapconnect_engine *engine)
 static void imc_messages_date(imapconnect_engine *engine)
 {
     const imapconnect_row *row = &engine->writer.out.in.row;
-    if (!row->string || row->length != 26)
+    if (row->string != IMC_STRING || row->length != 26)
         imc_rows_malformed(engine);
     else
         memcpy(engine->writer.out.in.row.is.message.internal_date, imc_rows_text(engine), 26);
