@@ -7099,9 +7099,9 @@ static int imc_session_late(imapconnect_session *session)
 static int imc_session_wakes(imapconnect_session *session)
 {
     imapconnect_engine *engine = &session->engine;
-    if (engine->state != IMC_IDLE || (!engine->enough && imc_session_left(session) > 0))
-        return 0;
-    if (session->in_at < session->in_end)
+    if (engine->state != IMC_IDLE || session->step != engine->step)
+        return 0; /* a wait that has only just begun has its time before it */
+    if (session->in_at < session->in_end || (!engine->enough && imc_session_left(session) > 0))
         return 0; /* what is here already is told first */
     engine->command->next(engine);
     return 1;
