@@ -8017,7 +8017,7 @@ static void imc_messages_row(imapconnect_engine *engine)
         code = IMAPCONNECT_E_RESPONSE;
     else if ((row->has & (IMC_HAS_SIZE | IMC_HAS_DATE)) == 0)
         code = 0;
-    else if (code == 0 && (engine->reader.number == 0 || engine->reader.number > engine->exists))
+    else if (code == 0 && engine->reader.number - 1 >= engine->exists) /* 0 is none, either */
         code = IMAPCONNECT_E_FETCH_SEQUENCE;
     message->sequence = engine->reader.number;
     imc_rows_set_flags(&message->flags, row->flags);
