@@ -7940,8 +7940,10 @@ static void imc_fetch_key(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     row->key = imc_rows_word(engine, "UID\0RFC822.SIZE\0INTERNALDATE\0FLAGS\0");
-    if (row->key == IMC_KEY_FLAGS)
+    if (row->key == IMC_KEY_FLAGS) {
         imc_fetch_has(row);
+        row->flags = 0; /* should they come twice, the last list counts */
+    }
 }
 
 /* -- listing -- */
