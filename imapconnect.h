@@ -3166,9 +3166,9 @@ static int imc_rows_end(imapconnect_engine *engine)
         return 0;
     if (engine->error == 0)
         engine->command->take(engine, IMC_TAKE_ROW, 0);
-    row->has = row->key = row->streams = 0;
-    row->base = 0;
-    memset(row->field, 0, sizeof row->field);
+    /* From `has` up to `count`: nothing of one row is left for the next. */
+    memset((char *)row + offsetof(imapconnect_row, has), 0,
+           offsetof(imapconnect_row, count) - offsetof(imapconnect_row, has));
     return 1;
 }
 
@@ -7547,7 +7547,6 @@ static void imc_select_take(imapconnect_engine *engine, int what, const imc_slic
         if (row->field[0] != 1)
             imc_rows_malformed(engine);
         imc_rows_set_flags(&row->is.selection.flags, row->flags); /* the last list counts: section 7.2.6 */
-        row->flags = 0;
     }
 }
 
@@ -8031,7 +8030,6 @@ static void imc_messages_row(imapconnect_engine *engine)
     if (code != 0)
         imc_engine_fail(engine, code);
     memset(message, 0, sizeof *message);
-    row->flags = 0;
 }
 
 /* A message that goes away would move the numbers of those behind it, so during FETCH the server must keep it: RFC 3501
