@@ -3367,6 +3367,13 @@ static void imc_responses_keep(char *kept, uint8_t *length, size_t size, const c
     kept[*length] = '\0';
 }
 
+/* The same of the text for people. The reason why a token was refused says more than the NO behind it, and stays. */
+static void imc_responses_keep_text(imapconnect_reader *reader, const char *bytes, size_t count)
+{
+    if (!reader->explained)
+        imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, bytes, count);
+}
+
 /* An atom of a capability list. Most of them mean nothing here, and are told apart by their lengths. */
 static void imc_responses_atom(imapconnect_reader *reader, const char *word, size_t length)
 {
@@ -3460,8 +3467,7 @@ static size_t imc_responses_text_step(imapconnect_reader *reader, const char *by
         reader->text_position = IMC_TEXT_FREE;
         return *bytes == ' ';
     case IMC_TEXT_FREE:
-        if (!reader->explained)
-            imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, bytes, count);
+        imc_responses_keep_text(reader, bytes, count);
         return count;
     case IMC_TEXT_BASE64:
         imc_base64_take(reader, bytes, count, out);
@@ -3499,8 +3505,7 @@ static void imc_responses_begin_line(imapconnect_reader *reader)
     reader->found = reader->listed = 0;
 }
 
-/* A status word came; its text begins, and with it what is kept of the last answer. The reason why a token was refused
-   says more than the NO behind it, and stays. */
+/* A status word came; its text begins, and with it what is kept of the last answer. */
 static void imc_responses_begin_text(imapconnect_reader *reader)
 {
     reader->lexer.mode = IMC_TEXT;
@@ -3629,8 +3634,8 @@ static int imc_responses_space(imapconnect_reader *reader)
 /* The line ended before "]": there was no code, and what was taken for one is text. */
 static void imc_responses_no_code(imapconnect_reader *reader)
 {
-    imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, "[", 1);
-    imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, reader->code, reader->code_length);
+    imc_responses_keep_text(reader, "[", 1);
+    imc_responses_keep_text(reader, reader->code, reader->code_length);
     reader->code[0] = '\0';
     reader->code_length = 0;
 }
