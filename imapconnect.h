@@ -3820,7 +3820,7 @@ static void imc_commands_open_literal(imapconnect_engine *engine, size_t count)
     imc_commands_line_end(engine);
     writer->literal = 1;
     writer->waiting = !pushes;
-    writer->pushed = (uint8_t)pushes;
+    writer->pushed |= (uint8_t)pushes; /* the one before may still be on its way */
 }
 
 /* May this text stand in a quoted string? One with bytes above 0x7f may once the server takes UTF-8, and if it is that:
