@@ -726,7 +726,7 @@ typedef struct imapconnect_row { /* room >>rows: a row of a listing, while it ar
     uint8_t key;      /* the column that the next value belongs to, from 1; 0 for one that nobody asked for */
     uint8_t streams;  /* the next string goes to the caller as it arrives */
     uint8_t open;     /* a value has begun, ... */
-    uint8_t string;   /* ... quoted or as a literal, ... */
+    uint8_t string;   /* ... quoted or as a literal: the token that began it, ... */
     uint8_t cut;      /* ... and is too long */
     uint8_t depth;    /* parentheses that are open */
     uint8_t field[3]; /* values so far, outside of parentheses, in one, in two */
@@ -3179,9 +3179,9 @@ static int imc_rows_end(imapconnect_engine *engine)
         return 0;
     if (engine->error == 0)
         engine->command->take(engine, IMC_TAKE_ROW, 0);
-    row->has = row->key = row->streams = 0;
-    row->base = 0;
-    memset(row->field, 0, sizeof row->field);
+    /* From `has` up to `count`: nothing of one row is left for the next. */
+    memset((char *)row + offsetof(imapconnect_row, has), 0,
+           offsetof(imapconnect_row, count) - offsetof(imapconnect_row, has));
     return 1;
 }
 
@@ -3201,7 +3201,7 @@ static IMC_APART int imc_rows_token(imapconnect_engine *engine, int token, const
         break;
     case IMC_STRING:
     case IMC_LITERAL_BEGIN:
-        imc_rows_open(row, 1);
+        imc_rows_open(row, token);
         break;
     case IMC_LITERAL_END:
         break;
@@ -3380,7 +3380,7 @@ static void imc_responses_keep(char *kept, uint8_t *length, size_t size, const c
     kept[*length] = '\0';
 }
 
-/* The same for the text of an answer, unless the reason why a token was refused stands there. */
+/* The same of the text for people. The reason why a token was refused says more than the NO behind it, and stays. */
 static void imc_responses_keep_text(imapconnect_reader *reader, const char *bytes, size_t count)
 {
     if (!reader->explained)
@@ -3518,8 +3518,7 @@ static void imc_responses_begin_line(imapconnect_reader *reader)
     reader->found = reader->listed = 0;
 }
 
-/* A status word came; its text begins, and with it what is kept of the last answer. The reason why a token was refused
-   says more than the NO behind it, and stays. */
+/* A status word came; its text begins, and with it what is kept of the last answer. */
 static void imc_responses_begin_text(imapconnect_reader *reader)
 {
     reader->lexer.mode = IMC_TEXT;
@@ -3662,6 +3661,8 @@ static int imc_responses_end_line(imapconnect_reader *reader)
         reader->listed = reader->found;
     if (saw == IMC_SAW_CONTINUATION && reader->base64_count != 0)
         reader->base64_bad = IMC_BASE64_BAD;
+    if ((saw == IMC_SAW_EXPUNGE || saw == IMC_SAW_FETCH) && reader->number == 0)
+        saw = IMC_SAW_GARBAGE; /* there is no message 0: section 9, nz-number */
     if (reader->text_position >= IMC_TEXT_CODE_WORD && reader->text_position <= IMC_TEXT_CODE_CAPABILITY)
         imc_responses_no_code(reader);
     reader->text_position = IMC_TEXT_IGNORED;
@@ -3832,7 +3833,7 @@ static void imc_commands_open_literal(imapconnect_engine *engine, size_t count)
     imc_commands_line_end(engine);
     writer->literal = 1;
     writer->waiting = !pushes;
-    writer->pushed = (uint8_t)pushes;
+    writer->pushed |= (uint8_t)pushes; /* the one before may still be on its way */
 }
 
 /* May this text stand in a quoted string? One with bytes above 0x7f may once the server takes UTF-8, and if it is that:
@@ -3921,7 +3922,7 @@ static void imc_commands_upload(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
     size_t left = writer->number[writer->numbers] - writer->offset;
-    size_t room = imc_bytes_least(left, sizeof writer->out - writer->used);
+    size_t room = imc_bytes_least(left, sizeof writer->out.bytes - writer->used);
     int got;
     if (left == 0) {
         writer->open = 0;
@@ -4062,7 +4063,7 @@ static void imc_commands_text(imapconnect_engine *engine)
     imapconnect_writer *writer = &engine->writer;
     const char *next = writer->text[writer->texts] + writer->offset;
     int quoted = writer->open >= 'a' && !writer->literal;
-    size_t count = imc_bytes_length(next, quoted ? 1 : sizeof writer->out - writer->used);
+    size_t count = imc_bytes_length(next, quoted ? 1 : sizeof writer->out.bytes - writer->used);
     if (writer->offset == 0 && writer->literal && writer->open == 'p')
         imc_commands_mask(engine);
     writer->offset += count;
@@ -4103,7 +4104,7 @@ static void imc_commands_argument(imapconnect_engine *engine)
 static void imc_commands_format(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
-    size_t room = sizeof writer->out - writer->used, count = 0;
+    size_t room = sizeof writer->out.bytes - writer->used, count = 0;
     while (count < room && writer->format[count] != '\0' && writer->format[count] != '%')
         count++;
     imc_commands_show(engine, writer->format, count);
@@ -4115,7 +4116,7 @@ static void imc_commands_fill(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
     while (writer->format != 0 && !writer->waiting && engine->error == 0 &&
-           sizeof writer->out - writer->used >= IMC_WRITE_ROOM) {
+           sizeof writer->out.bytes - writer->used >= IMC_WRITE_ROOM) {
         if (writer->open) {
             imc_commands_argument(engine);
         } else if (*writer->format == '%') {
@@ -4912,7 +4913,7 @@ static void imc_engine_begin(imapconnect_engine *engine, const struct imc_comman
 {
     engine->command = command;
     if ((command->traits & IMC_SELECTS) != 0)
-        engine->exists = IMC_UNKNOWN;
+        engine->exists = 0; /* those of the mailbox before count no more */
     if ((command->traits & IMC_ASKS) != 0 && !engine->asked)
         imc_engine_send(engine, IMC_ASKING, "CAPABILITY");
     else
@@ -4945,6 +4946,8 @@ static void imc_engine_declined(imapconnect_engine *engine, int code)
     code = engine->command->refused;
     if (code == IMAPCONNECT_E_NO && engine->reader.saw == IMC_SAW_TAGGED_BAD)
         code = IMAPCONNECT_E_BAD;
+    if ((engine->command->traits & IMC_SELECTS) != 0)
+        engine->exists = IMC_UNKNOWN;
     imc_engine_finish(engine, code);
     if (imc_commands_are_sent(&engine->writer))
         return;
@@ -7114,9 +7117,9 @@ static int imc_session_late(imapconnect_session *session)
 static int imc_session_wakes(imapconnect_session *session)
 {
     imapconnect_engine *engine = &session->engine;
-    if (engine->state != IMC_IDLE || (!engine->enough && imc_session_left(session) > 0))
-        return 0;
-    if (session->in_at < session->in_end)
+    if (engine->state != IMC_IDLE || session->step != engine->step)
+        return 0; /* a wait that has only just begun has its time before it */
+    if (session->in_at < session->in_end || (!engine->enough && imc_session_left(session) > 0))
         return 0; /* what is here already is told first */
     engine->command->next(engine);
     return 1;
@@ -7555,8 +7558,6 @@ static void imc_select_take(imapconnect_engine *engine, int what, const imc_slic
     (void)piece;
     if (what == IMC_TAKE_CODE)
         imc_select_code(engine);
-    else if (what == IMC_TAKE_NEWS && engine->reader.saw == IMC_SAW_EXISTS)
-        row->is.selection.messages = engine->exists;
     else if (what == IMC_TAKE_NEWS && engine->reader.saw == IMC_SAW_RECENT)
         row->is.selection.recent = engine->reader.number;
     else if (what == IMC_TAKE_VALUE)
@@ -7565,7 +7566,6 @@ static void imc_select_take(imapconnect_engine *engine, int what, const imc_slic
         if (row->field[0] != 1)
             imc_rows_malformed(engine);
         imc_rows_set_flags(&row->is.selection.flags, row->flags); /* the last list counts: section 7.2.6 */
-        row->flags = 0;
     }
 }
 
@@ -7575,9 +7575,9 @@ static void imc_select_end(imapconnect_engine *engine)
     const imapconnect_row *row = &engine->writer.out.in.row;
     imapconnect_selection *selection = (imapconnect_selection *)engine->user;
     engine->read_only = (engine->command->traits & IMC_EXAMINES) != 0 || imc_rows_said(engine, "READ-ONLY");
-    engine->exists = row->is.selection.messages; /* not those of the mailbox before */
     if (selection != 0) {
         *selection = row->is.selection;
+        selection->messages = engine->exists; /* an EXPUNGE may have come behind EXISTS: section 7.4.1 */
         if (!row->finished)
             imc_rows_set_flags(&selection->permanent_flags, 0x6f); /* but \Recent */
         selection->read_only = engine->read_only;
@@ -7847,6 +7847,8 @@ static void imc_status_take(imapconnect_engine *engine, int what, const imc_slic
     imapconnect_row *row = &engine->writer.out.in.row;
     uint32_t number;
     (void)piece;
+    if (what > IMC_TAKE_ROW)
+        return; /* news may come before the command has left, while its bytes stand where the row will be */
     if (what == IMC_TAKE_ROW ? row->field[0] != 2 || row->field[1] % 2 != 0 : (row->depth != 0) != row->field[0])
         imc_rows_malformed(engine);
     else if (row->depth == 1 && row->field[1] % 2 == 0)
@@ -7956,8 +7958,10 @@ static void imc_fetch_key(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     row->key = imc_rows_word(engine, "UID\0RFC822.SIZE\0INTERNALDATE\0FLAGS\0");
-    if (row->key == IMC_KEY_FLAGS)
+    if (row->key == IMC_KEY_FLAGS) {
         imc_fetch_has(row);
+        row->flags = 0; /* should they come twice, the last list counts */
+    }
 }
 
 /* -- listing -- */
@@ -7966,7 +7970,7 @@ static void imc_fetch_key(imapconnect_engine *engine)
 static void imc_messages_date(imapconnect_engine *engine)
 {
     const imapconnect_row *row = &engine->writer.out.in.row;
-    if (!row->string || row->length != 26)
+    if (row->string != IMC_STRING || row->length != 26)
         imc_rows_malformed(engine);
     else
         memcpy(engine->writer.out.in.row.is.message.internal_date, imc_rows_text(engine), 26);
@@ -8033,7 +8037,7 @@ static void imc_messages_row(imapconnect_engine *engine)
         code = IMAPCONNECT_E_RESPONSE;
     else if ((row->has & (IMC_HAS_SIZE | IMC_HAS_DATE)) == 0)
         code = 0;
-    else if (code == 0 && (engine->reader.number == 0 || engine->reader.number > engine->exists))
+    else if (code == 0 && engine->reader.number - 1 >= engine->exists) /* 0 is none, either */
         code = IMAPCONNECT_E_FETCH_SEQUENCE;
     message->sequence = engine->reader.number;
     imc_rows_set_flags(&message->flags, row->flags);
@@ -8045,7 +8049,6 @@ static void imc_messages_row(imapconnect_engine *engine)
     if (code != 0)
         imc_engine_fail(engine, code);
     memset(message, 0, sizeof *message);
-    row->flags = 0;
 }
 
 /* A message that goes away would move the numbers of those behind it, so during FETCH the server must keep it: RFC 3501
