@@ -582,9 +582,10 @@ typedef struct imapconnect_tls_options {
 
     /* Pins, of IMAPCONNECT_PIN_SIZE bytes each, one behind the other: SHA-256 of the public key in the server's own
        certificate, of its SubjectPublicKeyInfo in DER, as in RFC 7469 section 2.4. One of them must fit, or the
-       handshake ends with IMAPCONNECT_E_PIN. Name the next key beside the present one, and it can be rolled. With
-       IMAPCONNECT_VERIFY both must hold, the certificate and the pin. With IMAPCONNECT_NO_VERIFY the pin alone
-       decides: the certificate may be self-signed, expired and for another name, and no CA is needed. To get one:
+       handshake ends with IMAPCONNECT_E_PIN; pins without their number, or a number without pins, is
+       IMAPCONNECT_E_PARAMETER. Name the next key beside the present one, and it can be rolled. With IMAPCONNECT_VERIFY
+       both must hold, the certificate and the pin. With IMAPCONNECT_NO_VERIFY the pin alone decides: the certificate may
+       be self-signed, expired and for another name, and no CA is needed. To get one:
        openssl x509 -pubkey -noout | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary */
     const uint8_t *pins;
     size_t pin_count;
@@ -6612,7 +6613,7 @@ static int imc_tls_set_options(imapconnect_tls *tls, const imapconnect_config *c
     tls->secure = (uint8_t)secure;
     if (options == 0)
         return 0;
-    if (options->pins == 0 && options->pin_count != 0)
+    if ((options->pins == 0) != (options->pin_count == 0)) /* who forgets the number wants pins all the same */
         return IMAPCONNECT_E_PARAMETER;
     code = imc_tls_set_own(tls->ssl, options);
     return code != 0 ? code : imc_tls_set_ticket(tls);

@@ -1123,17 +1123,19 @@ static void options_are_looked_at_first(void **state)
     imapconnect_config_init(&config);
     config.tls = &options;
     parse_server(&server, "imap.example.org");
-    for (i = 0; i < 7; i++) {
+    for (i = 0; i < 8; i++) {
         static const int codes[] = {0,
                                     IMAPCONNECT_E_PARAMETER,
                                     IMAPCONNECT_E_OWN_CERTIFICATE,
                                     IMAPCONNECT_E_OWN_CERTIFICATE,
                                     IMAPCONNECT_E_OWN_CERTIFICATE,
                                     IMAPCONNECT_E_OWN_CERTIFICATE,
-                                    IMAPCONNECT_E_TICKET};
+                                    IMAPCONNECT_E_TICKET,
+                                    IMAPCONNECT_E_PARAMETER}; /* without verification none would be accepted as any */
 
         memset(&options, 0, sizeof options);
         options.pin_count = i == 1;
+        options.pins = i == 7 ? made_pin : 0;
         options.cert_path = i == 2 ? "/nonexistent" : 0;
         options.key_path = i == 3 ? "/nonexistent" : 0;
         options.cert_data = i == 4 ? "x" : 0;
