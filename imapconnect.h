@@ -3422,7 +3422,7 @@ static void imc_responses_code_word(imapconnect_reader *reader, const char *word
         imc_responses_atom(reader, word, length);
 #ifndef IMAPCONNECT_NO_COMMANDS
     else if (reader->text_position == IMC_TEXT_CODE_FLAGS && length != 0) {
-        size_t skip = word[0] == '(', end = length > skip && word[length - 1] == ')';
+        size_t skip = word[0] == '(', end = word[length - 1] == ')';
         reader->found = (uint16_t)(reader->found | imc_rows_flag(word + skip, length - skip - end));
     }
 #endif
@@ -3513,7 +3513,6 @@ static int imc_responses_is_new_line(const imapconnect_reader *reader)
 /* Until its words say otherwise a line is garbage. */
 static void imc_responses_begin_line(imapconnect_reader *reader)
 {
-    reader->position = IMC_AT_FIRST;
     reader->saw = IMC_SAW_GARBAGE;
     reader->tagged = reader->collects = 0;
     reader->found = reader->listed = 0;
@@ -3714,7 +3713,6 @@ static IMC_APART int imc_responses_next(imapconnect_engine *engine, const char *
             raw = *at;
         } else if (token == IMC_MORE || token == IMC_LINE_END || saw != IMC_SAW_NOTHING || engine->error != 0) {
             imc_stream_line(engine, raw, *at);
-            raw = *at;
         }
         if (token == IMC_LINE_END && saw == IMC_SAW_NOTHING) {
             imc_stream_line_end(engine);
@@ -4639,8 +4637,8 @@ static void imc_engine_prepare(imapconnect_engine *engine, const imc_mechanism *
     writer->payload.format = mechanism->first;
     engine->tries++;
     engine->reader.explained = 0;
-    if (mechanism->first != 0 && (engine->capabilities & IMC_CAN_SASL_IR) != 0)
-        engine->exchange = mechanism->said;
+    if ((engine->capabilities & IMC_CAN_SASL_IR) != 0)
+        engine->exchange = mechanism->said; /* where the server speaks first that is IMC_NOT_ANSWERED */
 #ifdef IMC_HAS_SCRAM
     if (mechanism->hash != IMC_NO_HASH) {
         writer->payload.text = imc_engine_scram_header(engine, mechanism);
@@ -5270,11 +5268,9 @@ static void imc_engine_secured(imapconnect_engine *engine)
 /* A new call, and what it reports to. */
 static void imc_engine_call(imapconnect_engine *engine, imapconnect_list *list)
 {
-    engine->command = 0;
     engine->list = list;
     engine->heard = engine->enough = 0;
     engine->done = 0;
-    engine->result = 0;
 }
 
 /* >>sockets ------------------------------------------------------------------------------------------ *

@@ -36,7 +36,7 @@ variants | 3600 | sh tests/variants.sh
 deep | 7200 | env DEEP=1 sh tests/run.sh test_transcripts.c test_torture.c
 fuzz | 3600 | sh tests/fuzz.sh 180
 guards | 3600 | sh tests/guards.sh
-mutation | 7200 | sh tests/mutate.sh sasl,lexer,responses,commands,engine,wolfssl 20
+mutation | 7200 | sh tests/mutate.sh engine,wolfssl,commands,sasl,responses,lexer
 END
 }
 

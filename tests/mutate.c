@@ -7,7 +7,8 @@
 
    A mutant has one operator, number, character, string or named constant changed, a condition negated, one part of a
    condition taken out, another value returned, or a statement left out. WHEN is `run` when the program can choose it as
-   it runs, and `compile` when it cannot: in tables and macros.
+   it runs, and `compile` when it cannot: in macros, and in tables inside of functions. Of a table in which a row is left
+   out the last row stands there twice.
 
    It reads tokens, and relies on what clang-format sees to: the brace of a function stands alone in its line, and
    binary operators have a space on both sides. */
@@ -501,7 +502,7 @@ static void leave_out(int first, int last)
 {
     static mutant m;
 
-    if (!tokens[first].room || !does_something(first, last))
+    if (!tokens[first].room || !does_something(first, last) || has_directive(first, last))
         return;
     m.first = m.from = first;
     m.last = m.to = last;
@@ -522,7 +523,7 @@ static void leave_out(int first, int last)
 
 static void end_of_leave_out(int first, int last)
 {
-    if (action == ALL && tokens[last].room && does_something(first, last)) {
+    if (action == ALL && tokens[last].room && does_something(first, last) && !has_directive(first, last)) {
         write_source(tokens[last].at + tokens[last].length);
         printf(" }");
     }
@@ -530,24 +531,98 @@ static void end_of_leave_out(int first, int last)
 
 /* ---- tables and macros ----------------------------------------------------------------------------- */
 
-/* What stands between the braces of a table: each constant, and each row left out. */
-static void mutate_table(int first, int last)
+/* A table: the program changes it as it begins, when it has an order to. `name` is empty for one in a function, which
+   nobody can reach from outside. */
+typedef struct table {
+    const char *name;
+    int first, last; /* its braces */
+    int is_array;
+} table;
+
+/* "NAME[INDEX]", or the whole of a table that is no array; `text` is what becomes of it. */
+static void write_patch(const table *t, const mutant *m, int first, int last, int index)
 {
-    for (int i = first; i <= last; i++) {
-        found_count = 0;
+    char from[MAX_TEXT] = "", to[MAX_TEXT] = "";
+    mutant in_row = *m;
+
+    in_row.first = first;
+    in_row.last = last;
+    append_tokens(from, first, last);
+    if (m->from >= first && m->to <= last)
+        append_changed(to, &in_row);
+    printf("/*@%d*/ if (imc_mutant == %d) { ", m->number, m->number);
+    if (!t->is_array)
+        printf("static __typeof__(%s) to = %s; memcpy(&%s, &to, sizeof to);", t->name, to, t->name);
+    else if (index >= 0)
+        printf("static __typeof__(%s[0]) to = %s; memcpy(&%s[%d], &to, sizeof to);", t->name, to, t->name, index);
+    else if (m->last > last || m->from == first)
+        printf("static __typeof__(%s[0]) from = %s; imc_mutant_leave_out(%s, sizeof %s, &from, sizeof from);",
+               t->name, from, t->name, t->name);
+    else
+        printf("static __typeof__(%s[0]) from = %s, to = %s; imc_mutant_patch(%s, sizeof %s, &from, &to, sizeof to);",
+               t->name, from, to, t->name, t->name);
+    printf(" }\n");
+}
+
+/* What was found in the row from `first` to `last`, or with the comma behind it. */
+static void end_row(const table *t, int first, int last, int comma, int index)
+{
+    int runs = *t->name && !has_directive(first, last) && (index != -2);
+
+    number_all(first, last + comma, runs ? "run" : "compile");
+    if (action == ONE)
+        write_mutants(first, last + comma);
+    for (int i = 0; action == ALL && runs && i < found_count; i++)
+        if (!dropped[found[i].number])
+            write_patch(t, &found[i], first, last, index);
+    found_count = 0;
+}
+
+/* A row in braces: left out, and each constant in it. */
+static int mutate_row(const table *t, int first, int is_whole)
+{
+    int last = partner(first), comma = is(last + 1, ",");
+
+    found_count = 0;
+    if (!is_whole) {
+        add(first, last + comma, "");
+        end_row(t, first, last, comma, -1);
+    }
+    for (int i = first; i <= last; i++)
         if (tokens[i].kind != MARK)
             add_token(i, i, last);
-        number_all(i, i, "compile");
-        if (action == ONE)
-            write_mutants(i, i);
-        if (i > first && is(i, "{")) {
-            int end = partner(i);
+    end_row(t, first, last, 0, -1);
+    return last;
+}
 
+/* What stands between the braces of a table. A number alone has an index, unless a directive makes it unknown: -2. */
+static void mutate_table(const table *t)
+{
+    int index = has_directive(t->first, t->last) ? -2 : 0;
+
+    if (!t->is_array) {
+        mutate_row(t, t->first, 1);
+        return;
+    }
+    for (int i = t->first + 1; i < t->last; i++) {
+        if (is(i, "{")) {
+            i = mutate_row(t, i, 0);
+        } else if (is(i, ",")) {
+            index += index >= 0;
+        } else if (tokens[i].kind == DIRECTIVE) {
+            if (action == ALL) /* rows that are not there cannot be changed */
+                printf("%.*s\n", tokens[i].length, tokens[i].at);
+        } else {
+            int end = i;
+
+            while (end + 1 < t->last && !is(end + 1, ","))
+                end++;
             found_count = 0;
-            add(i, end + is(end + 1, ","), "");
-            number_all(i, end + is(end + 1, ","), "compile");
-            if (action == ONE)
-                write_mutants(i, end + is(end + 1, ","));
+            for (int k = i; k <= end; k++)
+                if (tokens[k].kind != MARK)
+                    add_token(k, k, end);
+            end_row(t, i, end, 0, index);
+            i = end;
         }
     }
 }
@@ -618,9 +693,12 @@ static int declaration(int i)
         if (!is(at, "="))
             continue;
         to = find_mark(at + 1, ",;") - 1;
-        if (fixed && tokens[i].room)
-            mutate_table(at + 1, to);
-        else if (!is(at + 1, "{"))
+        if (fixed && tokens[i].room) {
+            table t = {"", at + 1, to, is(at - 1, "]")};
+
+            if (is(at + 1, "{"))
+                mutate_table(&t);
+        } else if (!is(at + 1, "{"))
             mutate_expression(at + 1, to, VALUE);
         at = to;
     }
@@ -718,6 +796,30 @@ static void remember_function(int i)
     snprintf(function, sizeof function, "%.*s", tokens[i - 2].length, tokens[i - 2].at);
 }
 
+/* All mutants of a table: it is no constant then, and behind it stands what changes it. */
+static void write_file_table(int i, int at, int end)
+{
+    table t = {function, at + 1, partner(at + 1), 0};
+    int first = numbers + 1;
+
+    for (int k = i; k < at; k++) {
+        t.is_array |= is(k, "[");
+        if (action == ALL && is(k, "const")) {
+            write_up_to(k);
+            skip_behind(k);
+        }
+    }
+    if (action == ALL) {
+        write_source(tokens[end].at + 1);
+        printf("\nstatic __attribute__((constructor)) void imc_mutant_of_%s(void)\n{\n"
+               "int imc_mutant = imc_mutant_order;\n",
+               function);
+    }
+    mutate_table(&t);
+    if (action == ALL)
+        printf("if (imc_mutant_marks) (void)imc_mutant_mark(%d, %d);\n}\n", first, numbers);
+}
+
 /* A table: its name stands before the first bracket, or before the "=". */
 static int file_table(int i, int end)
 {
@@ -729,7 +831,7 @@ static int file_table(int i, int end)
         if (tokens[k].kind == NAME && (is(k + 1, "[") || is(k + 1, "=")))
             snprintf(function, sizeof function, "%.*s", tokens[k].length, tokens[k].at);
     if (tokens[i].room)
-        mutate_table(at + 1, partner(at + 1));
+        write_file_table(i, at, end);
     return end;
 }
 
@@ -740,22 +842,33 @@ static void write_start(void)
     if (action != ALL)
         return;
     write_source(at);
-    printf("#include <fcntl.h>\n#include <stdlib.h>\n#include <sys/mman.h>\n#include <sys/time.h>\n"
-           "static int imc_mutant;\nstatic char *imc_mutant_marks;\n"
-           "static __attribute__((constructor)) void imc_mutant_start(void)\n{\n"
-           "    const char *marks = getenv(\"MUTANT_MARKS\"), *limit = getenv(\"MUTANT_LIMIT\");\n"
-           "    struct itimerval time = {{0, 0}, {0, 0}};\n"
-           "    if (limit) {\n        time.it_value.tv_sec = atoi(limit) / 1000;\n"
-           "        time.it_value.tv_usec = atoi(limit) %% 1000 * 1000;\n"
-           "        setitimer(ITIMER_PROF, &time, 0);\n    }\n"
-           "    if (getenv(\"MUTANT\"))\n        imc_mutant = atoi(getenv(\"MUTANT\"));\n"
-           "    if (marks)\n        imc_mutant_marks = (char *)mmap(0, %d, PROT_READ | PROT_WRITE, MAP_SHARED,"
-           " open(marks, O_RDWR), 0);\n}\n"
-           "static int imc_mutant_mark(int from, int to)\n{\n"
-           "    for (; from <= to; from++)\n        imc_mutant_marks[from] = 'x';\n    return 0;\n}\n"
-           "#define IMC_MUTANT_AT(from, to) (imc_mutant_marks ? imc_mutant_mark(from, to) : "
-           "imc_mutant >= from && imc_mutant <= to)\n",
-           MAX_MUTANTS);
+    printf(
+        "#include <fcntl.h>\n#include <stdlib.h>\n#include <string.h>\n#include <sys/mman.h>\n#include <sys/time.h>\n"
+        "static int imc_mutant;\nstatic char *imc_mutant_marks;\n"
+        "static volatile int imc_mutant_order; /* clang runs constructors itself that read no such thing */\n"
+        "static __attribute__((constructor)) void imc_mutant_start(void)\n{\n"
+        "    const char *marks = getenv(\"MUTANT_MARKS\"), *limit = getenv(\"MUTANT_LIMIT\");\n"
+        "    struct itimerval time = {{0, 0}, {0, 0}};\n"
+        "    if (limit) {\n        time.it_value.tv_sec = atoi(limit) / 1000;\n"
+        "        time.it_value.tv_usec = atoi(limit) %% 1000 * 1000;\n"
+        "        setitimer(ITIMER_PROF, &time, 0);\n    }\n"
+        "    if (getenv(\"MUTANT\"))\n        imc_mutant = imc_mutant_order = atoi(getenv(\"MUTANT\"));\n"
+        "    if (marks)\n        imc_mutant_marks = (char *)mmap(0, %d, PROT_READ | PROT_WRITE, MAP_SHARED,"
+        " open(marks, O_RDWR), 0);\n}\n"
+        "static int imc_mutant_mark(int from, int to)\n{\n"
+        "    for (; from <= to; from++)\n        imc_mutant_marks[from] = 'x';\n    return 0;\n}\n"
+        "static void imc_mutant_patch(void *table, size_t size, const void *from, const void *to, size_t row)\n{\n"
+        "    char *at = (char *)table, *end = at + size;\n"
+        "    while (at < end && memcmp(at, from, row) != 0)\n        at += row;\n"
+        "    if (at < end)\n        memcpy(at, to, row);\n}\n"
+        "static void imc_mutant_leave_out(void *table, size_t size, const void *from, size_t row)\n{\n"
+        "    char *at = (char *)table, *end = at + size;\n"
+        "    while (at < end && memcmp(at, from, row) != 0)\n        at += row;\n"
+        "    if (at + row < end)\n        memmove(at, at + row, (size_t)(end - at) - row);\n"
+        "    else if (at < end)\n        memcpy(at, at - row, row);\n}\n"
+        "#define IMC_MUTANT_AT(from, to) (imc_mutant_marks ? imc_mutant_mark(from, to) : "
+        "imc_mutant >= from && imc_mutant <= to)\n",
+        MAX_MUTANTS);
 }
 
 static void mutate_file(void)

@@ -393,6 +393,28 @@ static void can(wire *w, const char *atom)
     w->engine.capabilities = atom != 0 ? bit_of(atom) : 0;
 }
 
+/* What a mechanism says first is a secret, with the command and alone in its line. RFC 4616: NUL, user, NUL, password. */
+static void what_is_said_first_is_wiped(void **state)
+{
+    static const char *const formats[] = {"AUTHENTICATE PLAIN%I", "%b"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(formats); i++) {
+        wire *w = new_wire(200);
+
+        can(w, "SASL-IR");
+        set_texts(w, "joe", "secret", 0);
+        w->engine.writer.payload.format = "%z%0%z%1";
+        imc_commands_begin(&w->engine, formats[i]);
+        drain(w, 512);
+        assert_memory_equal(w->sent + w->used - 18, "AGpvZQBzZWNyZXQ=\r\n", 18);
+        assert_true(is_wiped(&w->engine.writer));
+        assert_int_equal(w->engine.writer.secret, 0);
+        free_wire(w);
+    }
+}
+
 static void set_request(wire *w, const request *r, const char *prefix)
 {
     size_t at = prefix != 0;
@@ -502,6 +524,19 @@ static void texts_and_strings(void **state)
     (void)state;
     for (i = 0; i < COUNT(cases); i++)
         check_request(&cases[i]);
+}
+
+/* The size of the largest, with a plus, is all of the room that there is for it: RFC 7888 section 3. */
+static void the_largest_literal(void **state)
+{
+    wire *w = new_wire(100);
+
+    (void)state;
+    can(w, "LITERAL+");
+    imc_commands_open_literal(&w->engine, 4294967295u);
+    assert_int_equal(w->engine.writer.used, 15);
+    assert_memory_equal(w->engine.writer.out.bytes, "{4294967295+}\r\n", 15);
+    free_wire(w);
 }
 
 /* RFC 7888: with LITERAL+ no literal waits, with LITERAL- none of up to 4096 bytes; and none at all before the login,
@@ -752,6 +787,7 @@ typedef struct giver {
     wire *w;
     size_t given, most, fails_at;
     int calls, failure;
+    size_t used; /* of the buffer, at the last call */
 } giver;
 
 static char byte_at(size_t i)
@@ -766,6 +802,7 @@ static int source(void *user, void *bytes, size_t count)
     size_t i;
 
     g->calls++;
+    g->used = writer->used;
     assert_in_range(count, 1, IMAPCONNECT_WRITE_SIZE);
     assert_true((char *)bytes >= writer->out.bytes);
     assert_true((char *)bytes + count <= writer->out.bytes + IMAPCONNECT_WRITE_SIZE);
@@ -880,6 +917,7 @@ static void a_source_that_fails(void **state)
             }
             assert_int_equal(w->engine.error, IMAPCONNECT_E_CANCELLED);
             assert_int_equal(g.calls, (int)k); /* and is not asked again */
+            assert_int_equal(writer->used, g.used);
             before = writer->used;
             imc_commands_fill(&w->engine);
             assert_int_equal(g.calls, (int)k);
@@ -1001,6 +1039,55 @@ static void what_is_no_line_is_refused(void **state)
     judge("SEARCH CHARSET UTF-8 TEXT \"\xc3\xa4\"", 0);
 }
 
+/* The quotes of a SEARCH in memory of its size: what ends in a backslash is not read beyond its end. RFC 3501 section 9:
+   a backslash escapes inside quotes alone. */
+static void quotes_of_a_search(void **state)
+{
+    static const struct {
+        const char *criteria;
+        int good;
+    } cases[] = {{"", 0},
+                 {"ALL", 1},
+                 {"SUBJECT \"a b\"", 1},
+                 {"SUBJECT \"a", 0},
+                 {"SUBJECT \"a\\\"b\"", 1},
+                 {"SUBJECT \"a\\\"", 0},
+                 {"SUBJECT \"a\\\\\"", 1},
+                 {"SUBJECT \"a\\", 0},
+                 {"KEYWORD \\\"a\"", 1},
+                 {"KEYWORD \\", 1}};
+    wire *w = new_wire(1);
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        char *exact = strdup(cases[i].criteria);
+
+        assert_non_null(exact);
+        if (imc_commands_check_text(&w->engine, 'Q', exact) != (cases[i].good ? 0 : IMAPCONNECT_E_VALUE))
+            fail_msg("%s", cases[i].criteria);
+        free(exact);
+    }
+    free_wire(w);
+}
+
+/* Texts that go as they are hold printable ASCII: from the space to "~". */
+static void plain_is_printable(void **state)
+{
+    wire *w = new_wire(1);
+    int c;
+
+    (void)state;
+    for (c = 1; c < 256; c++) {
+        char text[4] = "a";
+
+        text[1] = (char)c;
+        text[2] = 'b';
+        assert_int_equal(imc_commands_check_text(&w->engine, 'R', text) == 0, c >= 0x20 && c < 0x7f && c != '{');
+    }
+    free_wire(w);
+}
+
 static void lines_and_ascii(void **state)
 {
     int c;
@@ -1041,6 +1128,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_longest_arguments),
     cmocka_unit_test(nothing_of_a_literal_before_its_plus),
     cmocka_unit_test(secrets_are_wiped_once_sent),
+    cmocka_unit_test(what_is_said_first_is_wiped),
     cmocka_unit_test(a_raw_command_of_a_million_bytes),
     cmocka_unit_test(commands_around_the_size_of_the_buffer),
     cmocka_unit_test(strings_around_the_size_of_the_buffer),
@@ -1049,6 +1137,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(numbers_are_decimal),
     cmocka_unit_test(texts_and_strings),
     cmocka_unit_test(literals_that_do_not_wait),
+    cmocka_unit_test(the_largest_literal),
     cmocka_unit_test(flags_in_every_set),
     cmocka_unit_test(names_of_mailboxes),
     cmocka_unit_test(raw_names),
@@ -1063,6 +1152,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(commands_that_change_the_session_are_refused),
     cmocka_unit_test(texts_that_end_in_a_size_are_refused),
     cmocka_unit_test(what_is_no_line_is_refused),
+    cmocka_unit_test(quotes_of_a_search),
+    cmocka_unit_test(plain_is_printable),
     cmocka_unit_test(lines_and_ascii),
     cmocka_unit_test(a_format_longer_than_the_buffer),
 };

@@ -15,16 +15,18 @@ typedef struct run {
     imapconnect_engine engine;
     char sent[2048];
     size_t used;
-    int restarts;
+    int restarts, cancels;
     uint32_t milliseconds; /* of a wait for news */
 } run;
 
 static int on_response(void *user, int event, const char *bytes, size_t count)
 {
-    (void)bytes;
-    (void)count;
-    ((run *)user)->restarts += event == IMAPCONNECT_RESTART;
-    return 0;
+    run *r = user;
+
+    if (event == IMAPCONNECT_RESTART)
+        assert_true(bytes == 0 && count == 0);
+    r->restarts += event == IMAPCONNECT_RESTART;
+    return event == r->cancels;
 }
 
 static void begin(run *r, int secure, const char *password)
@@ -325,9 +327,13 @@ static void every_line_in_every_state(void **state)
     }
 }
 
-/* In the middle of an exchange it is that command which went wrong. */
-static int early_code(const row *wanted, int is_plus)
+/* In the middle of an exchange it is that command which went wrong; a tag that is not ours was never asked for. */
+static int early_code(const row *wanted, int answer)
 {
+    int is_plus = answer == 3;
+
+    if (answer == 4)
+        return -1261;
     if (strstr(wanted->name, "challenge") != 0)
         return -1274;
     if (strstr(wanted->name, "literal") != 0)
@@ -339,7 +345,7 @@ static int early_code(const row *wanted, int is_plus)
    is still to be sent. */
 static void answers_come_after_the_command(void **state)
 {
-    static const char *const answers[] = {"% OK x", "% NO x", "% BAD x", "+ x"};
+    static const char *const answers[] = {"% OK x", "% NO x", "% BAD x", "+ x", "a99 OK x"};
     size_t i, k;
 
     (void)state;
@@ -352,7 +358,7 @@ static void answers_come_after_the_command(void **state)
                 break; /* nothing is to be sent in this row */
             imc_commands_sent(&r.engine, (size_t)r.engine.writer.used - 1);
             say(&r, answers[k]);
-            if (r.engine.error != early_code(&table[i], k == 3))
+            if (r.engine.error != early_code(&table[i], (int)k))
                 fail_msg("%s: early '%s' gives %d", table[i].name, answers[k], r.engine.error);
             assert_int_equal(r.engine.done, 0);
         }
@@ -369,6 +375,28 @@ static void a_bye_before_the_logout(void **state)
     lead(&r, &table[COUNT(table) - 1]);
     say(&r, "* BYE x");
     assert_int_equal(r.engine.error, IMAPCONNECT_E_BYE);
+}
+
+/* How the login went is of no matter to what comes too early after it. */
+static void an_early_answer_after_an_exchange(void **state)
+{
+    static const char *const answers[] = {"% OK x", "% NO x", "% BAD x"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(answers); i++) {
+        run r;
+
+        begin(&r, 0, "pw");
+        say(&r, "* OK [CAPABILITY IMAP4rev1 AUTH=CRAM-MD5] hi");
+        pump(&r);
+        say(&r, "+ PDEuMkB4Pg==");
+        pump(&r);
+        say(&r, "% OK in");
+        call(&r, NOOP);
+        say(&r, answers[i]);
+        assert_int_equal(r.engine.error, IMAPCONNECT_E_TAG);
+    }
 }
 
 /* SECURITY.md section 3, 29: what has not left yet must not change, whatever arrives. */
@@ -405,6 +433,8 @@ static void what_follows_from_the_capabilities(void **state)
     expect_after_greeting(0, 0, "* OK hi", "> a1 CAPABILITY");
     expect_after_greeting(0, 0, "* OK", "> a1 CAPABILITY");
     expect_after_greeting(0, 0, "* OK [CAPABILITY] hi", "> a1 CAPABILITY");
+    expect_after_greeting(0, 0, "* OK [CAPABILITY ] hi", "> a1 CAPABILITY");
+    expect_after_greeting(0, 0, "* OK [X CAPABILITY IMAP4rev1] hi", "> a1 CAPABILITY"); /* of another code */
     expect_after_greeting(0, 0, "* OK [CAPABILITY X] hi", "-1267");
     expect_after_greeting(0, 0, "* OK [CAPABILITY IMAP4rev2] hi", "-1267"); /* it alone is not enough */
     expect_after_greeting(0, 0, "* OK [CAPABILITY IMAP4rev1] hi", LOGIN_1);
@@ -413,6 +443,10 @@ static void what_follows_from_the_capabilities(void **state)
     expect_after_greeting(0, 0, "* OK [CAPABILITY IMAP4rev1 loginDisabled] hi", "-1264");
     expect_after_greeting(0, 0, "* OK [CAPABILITY IMAP4rev1 AUTH=CRAM-MD5] hi", "> a1 AUTHENTICATE CRAM-MD5");
     expect_after_greeting(0, 0, "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=CRAM-MD5X] hi", LOGIN_1);
+    expect_after_greeting(1, 0,
+                          "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=EXTERNAL AUTH=OAUTHBEARER AUTH=XOAUTH2 AUTH=PLAIN "
+                          "AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1] hi",
+                          LOGIN_1); /* config.auth names none of these */
     expect_after_greeting(0, 0, "* OK [CAPABILITY IMAP4rev1 STARTTLS] hi", LOGIN_1);
     expect_after_greeting(1, 0, "* OK [CAPABILITY IMAP4rev1 STARTTLS] hi", LOGIN_1);
     expect_after_greeting(2, 0, "* OK [CAPABILITY IMAP4rev1 STARTTLS] hi", "> a1 STARTTLS");
@@ -504,6 +538,33 @@ static void the_login_brings_a_list(void **state)
     assert_int_equal(without.engine.capabilities, with.engine.capabilities & without.engine.capabilities);
 }
 
+/* A list that came with a login which failed is no part of the reply to the one that succeeds. */
+static void a_failed_login_brings_no_list(void **state)
+{
+    run r;
+
+    (void)state;
+    begin(&r, 0, "pw");
+    say(&r, "* OK [CAPABILITY IMAP4rev1 AUTH=CRAM-MD5] hi");
+    pump(&r);
+    say(&r, "* CAPABILITY IMAP4rev1 MOVE");
+    say(&r, "% NO x");
+    pump(&r);
+    say(&r, "% OK in");
+    assert_int_equal(r.engine.done, 1);
+    assert_int_equal(r.engine.asked, 0);
+
+    begin(&r, 0, "pw");
+    say(&r, "* OK [CAPABILITY IMAP4rev1 AUTH=CRAM-MD5] hi");
+    pump(&r);
+    say(&r, "+ PDEuMkB4Pg==");
+    pump(&r);
+    say(&r, "* CAPABILITY IMAP4rev1 MOVE");
+    say(&r, "% OK in");
+    assert_int_equal(r.engine.done, 1);
+    assert_int_equal(r.engine.asked, 1);
+}
+
 /* ---- STARTTLS ---- */
 
 /* SECURITY.md section 3, 2 and 11: the engine stands still at the OK, and forgets all that was said. */
@@ -543,13 +604,16 @@ static void starttls_pauses_and_forgets(void **state)
 static void tls_is_followed_by_the_greeting(void **state)
 {
     run r;
+    int step;
 
     (void)state;
     begin(&r, 1, "pw");
     r.engine.encrypted = 0;
     r.engine.state = IMC_SECURING;
+    step = r.engine.step;
     assert_int_equal(take(&r, "* OK x\r\n", 8), 0);
     imc_engine_secured(&r.engine);
+    assert_int_not_equal(r.engine.step, step); /* the greeting has a time limit of its own */
     assert_int_equal(r.engine.state, IMC_GREETING);
     assert_int_equal(r.engine.encrypted, 1);
     assert_int_equal(r.used, 0);
@@ -558,13 +622,18 @@ static void tls_is_followed_by_the_greeting(void **state)
 /* ---- limits ---- */
 
 /* Says lines until the engine has had enough; returns how many it took, at most `most`. */
-static unsigned flood(run *r, const char *line, unsigned most)
+static unsigned flood_block(run *r, const char *bytes, size_t count, unsigned most)
 {
     unsigned i;
 
     for (i = 0; i < most && r->engine.error == 0; i++)
-        (void)take(r, line, strlen(line));
+        (void)take(r, bytes, count);
     return i;
+}
+
+static unsigned flood(run *r, const char *line, unsigned most)
+{
+    return flood_block(r, line, strlen(line), most);
 }
 
 /* SECURITY.md section 3, 22: at least 1,000 lines and 64 KB before login, and not without end. */
@@ -632,7 +701,7 @@ static void a_line_without_end_before_login(void **state)
     }
 }
 
-/* Each command has a limit of its own. */
+/* Each command has a limit of its own, that of the manual: 1,024 lines. */
 static void each_reply_is_counted_anew(void **state)
 {
     run r;
@@ -641,17 +710,42 @@ static void each_reply_is_counted_anew(void **state)
     begin(&r, 0, "pw");
     say(&r, "* OK hi");
     pump(&r);
-    assert_int_equal(flood(&r, "* 1 EXISTS\r\n", 1000), 1000);
+    assert_int_equal(flood(&r, "* 1 EXISTS\r\n", 1022), 1022);
     say(&r, "* CAPABILITY IMAP4rev1 AUTH=CRAM-MD5");
     say(&r, "% OK x");
     pump(&r);
-    assert_int_equal(flood(&r, "* 1 EXISTS\r\n", 1000), 1000);
+    assert_int_equal(flood(&r, "* 1 EXISTS\r\n", 1023), 1023);
     say(&r, "% NO x");
     pump(&r);
-    assert_int_equal(flood(&r, "* 1 EXISTS\r\n", 1000), 1000);
+    assert_int_equal(flood(&r, "* 1 EXISTS\r\n", 1023), 1023);
     say(&r, "% OK x");
     assert_int_equal(r.engine.error, 0);
     assert_int_equal(r.engine.done, 1);
+}
+
+/* ... and 128 KB; one more is too much. */
+static void one_more_than_the_limit(void **state)
+{
+    char block[1024];
+    run r;
+
+    (void)state;
+    begin(&r, 0, "pw");
+    say(&r, "* OK hi");
+    pump(&r);
+    assert_int_equal(flood(&r, "* 1 EXISTS\r\n", 100000), 1025);
+    assert_int_equal(r.engine.error, IMAPCONNECT_E_LIMIT);
+
+    begin(&r, 0, "pw");
+    say(&r, "* OK hi");
+    pump(&r);
+    memset(block, 'x', sizeof block);
+    memcpy(block, "* X ", 4);
+    memcpy(block + sizeof block - 2, "\r\n", 2);
+    assert_int_equal(flood_block(&r, block, sizeof block, 128), 128);
+    assert_int_equal(r.engine.error, 0);
+    (void)take(&r, "*", 1);
+    assert_int_equal(r.engine.error, IMAPCONNECT_E_LIMIT);
 }
 
 /* After it time alone limits, and a total that the configuration may set. */
@@ -686,6 +780,9 @@ static void steps_count_commands(void **state)
 
     (void)state;
     begin(&r, 2, "pw");
+    step = r.engine.step;
+    imc_engine_opened(&r.engine); /* before, the connection has the time, and now the greeting */
+    assert_int_not_equal(r.engine.step, step);
     step = r.engine.step;
     say(&r, "* OK hi");
     assert_int_not_equal(r.engine.step, step); /* CAPABILITY */
@@ -736,6 +833,21 @@ static void nothing_is_taken_once_the_call_is_over(void **state)
     assert_int_equal(r.engine.error, IMAPCONNECT_E_TIMEOUT);
     imc_engine_call(&r.engine, 0);
     assert_int_equal(take(&r, "* BYE x\r\n", 9), 0);
+}
+
+/* SECURITY.md section 3, 10: who cancels with the end of a line has ended the session, and what that line asks for is
+   not done. */
+static void nothing_follows_from_a_cancelled_line(void **state)
+{
+    run r;
+
+    (void)state;
+    begin(&r, 0, "pw");
+    r.cancels = IMAPCONNECT_LINE_END;
+    say(&r, "* OK [CAPABILITY IMAP4rev1] hi");
+    assert_int_equal(r.engine.error, IMAPCONNECT_E_CANCELLED);
+    assert_int_equal(r.engine.state, IMC_GREETING);
+    assert_int_equal(r.engine.writer.used, 0);
 }
 
 /* The mechanism that logged in, and each is tried once. */
@@ -818,6 +930,83 @@ static void scram_is_bound_where_it_can_be(void **state)
         pump(&r);
         expect_start(&r, all[i].second);
     }
+}
+
+/* A mechanism that config.auth does not name is not used, whatever the server offers. And of a NO because of something
+   that has expired, RFC 5530, only two of them say that it is a token. */
+static void only_what_is_named_is_used(void **state)
+{
+    static const struct {
+        const char *name;
+        int named; /* by these */
+    } all[] = {{"EXTERNAL", IMAPCONNECT_AUTH_EXTERNAL},
+               {"OAUTHBEARER", IMAPCONNECT_AUTH_OAUTHBEARER},
+               {"XOAUTH2", IMAPCONNECT_AUTH_XOAUTH2},
+               {"SCRAM-SHA-256-PLUS", IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS | IMAPCONNECT_AUTH_SCRAM_SHA_256},
+               {"SCRAM-SHA-256", IMAPCONNECT_AUTH_SCRAM_SHA_256},
+               {"SCRAM-SHA-1", IMAPCONNECT_AUTH_SCRAM_SHA_1},
+               {"CRAM-MD5", IMAPCONNECT_AUTH_CRAM_MD5},
+               {"PLAIN", IMAPCONNECT_AUTH_PLAIN},
+               {"LOGIN", IMAPCONNECT_AUTH_LOGIN}};
+    size_t i, k;
+
+    (void)state;
+    for (i = 0; i < COUNT(all); i++) {
+        int is_login = i == COUNT(all) - 1;
+
+        for (k = 0; k < COUNT(all); k++) {
+            char greeting[100], command[100];
+            int bit = IMAPCONNECT_AUTH_EXTERNAL << k;
+            run r;
+
+            begin(&r, IMAPCONNECT_TLS, "pw");
+            r.config.auth = bit;
+            r.engine.binds = 1;
+            sprintf(greeting, "* OK [CAPABILITY IMAP4rev1 %s%s]",
+                    is_login ? "X" : "LOGINDISABLED AUTH=", is_login ? "" : all[i].name);
+            sprintf(command, is_login ? "a1 %s \"" : "a1 AUTHENTICATE %s\r\n", all[i].name);
+            say(&r, greeting);
+            pump(&r);
+            if ((bit & all[i].named) == 0)
+                assert_int_equal(r.engine.error, IMAPCONNECT_E_NO_MECHANISM);
+            else
+                assert_memory_equal(r.sent, command, strlen(command));
+            if (r.engine.error == 0) {
+                int is_token = bit == IMAPCONNECT_AUTH_OAUTHBEARER || bit == IMAPCONNECT_AUTH_XOAUTH2;
+
+                say(&r, "% NO [EXPIRED] x");
+                assert_int_equal(r.engine.error, is_token ? IMAPCONNECT_E_TOKEN : IMAPCONNECT_E_LOGIN_REJECTED);
+            }
+        }
+    }
+}
+
+/* The key of SCRAM takes its time, which is the device's: a new time limit begins with each part of it. */
+static void a_key_takes_none_of_the_time_limit(void **state)
+{
+    char first[100], line[200];
+    int parts = 0, whole = 0;
+    run r;
+
+    (void)state;
+    begin(&r, IMAPCONNECT_TLS, "pw");
+    r.config.auth = IMAPCONNECT_AUTH_SCRAM_SHA_256;
+    say(&r, OFFERS "256]");
+    pump(&r);
+    sprintf(first, "r=%sx,s=c2FsdA==,i=4096", r.engine.scram);
+    memcpy(line, "+ ", 2);
+    line[2 + imc_sasl_base64_encode(line + 2, (const unsigned char *)first, strlen(first))] = '\0';
+    say(&r, line);
+    assert_int_equal(r.engine.exchange, IMC_DERIVING);
+    while (!whole) {
+        int step = r.engine.step;
+
+        whole = imc_engine_derive(&r.engine);
+        assert_int_not_equal(r.engine.step, step);
+        parts++;
+    }
+    assert_int_equal(r.engine.error, 0);
+    assert_true(parts > 1);
 }
 
 /* ---- after the login ---- */
@@ -935,6 +1124,29 @@ static void wake(run *r)
 {
     assert_int_equal(r->engine.state, IMC_IDLE);
     r->engine.command->next(&r->engine);
+}
+
+/* A "+" is a challenge during AUTHENTICATE alone, and only then it is decoded into the transmit buffer. */
+static void other_plus_lines_are_no_challenges(void **state)
+{
+    run r;
+    news n;
+
+    (void)state;
+    log_in(&r, "IDLE");
+    start(&r, &n, IDLE);
+    pump(&r);
+    (void)take(&r, "+ QUJD", 6);
+    assert_int_equal(r.engine.reader.challenge, 0);
+
+    begin(&r, 0, "pw");
+    say(&r, "* OK [CAPABILITY IMAP4rev1 AUTH=CRAM-MD5] hi");
+    pump(&r);
+    say(&r, "+ no challenge");
+    pump(&r);
+    assert_int_equal(r.engine.exchange, IMC_GIVEN_UP);
+    (void)take(&r, "+ QUJD", 6);
+    assert_int_equal(r.engine.reader.challenge, 0);
 }
 
 static const char *const later_events[] = {"* OK x",     "* NO x",  "* BYE x",  "* CAPABILITY IMAP4rev1 X",
@@ -1426,9 +1638,41 @@ static void the_number_of_messages(void **state)
     pump(&r);
     say(&r, "% OK x");
     assert_int_equal(r.engine.exists, 0);
-    start(&r, &n, SELECT);
-    say(&r, "* 9 EXISTS"); /* early: of the mailbox before */
+    start(&r, &n, SELECT); /* which does not succeed: then none is open, RFC 3501 section 6.3.1 */
+    say(&r, "* 9 EXISTS"); /* in the one before */
+    pump(&r);
+    say(&r, "% NO x");
     assert_true(r.engine.exists == 0xffffffffu);
+}
+
+/* What is said before SELECT has left is of the mailbox before, and finds the buffer full. */
+static void what_is_said_before_a_select(void **state)
+{
+    static const char *const early[] = {"* 9 EXISTS", "* 9 RECENT", "* OK [UIDNEXT 9] x",
+                                        "* OK [PERMANENTFLAGS (\\Seen)] x", "* FLAGS (\\Seen)"};
+    imapconnect_selection selection;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(early); i++) {
+        run r;
+        news n;
+
+        log_in(&r, "X");
+        start(&r, &n, SELECT);
+        r.engine.user = &selection;
+        memset(&selection, 0xff, sizeof selection);
+        say(&r, early[i]);
+        pump(&r);
+        assert_string_equal(r.sent, "a2 SELECT \"x\"\r\n");
+        say(&r, "% OK x");
+        assert_string_equal(outcome(&r, 0), "done 0");
+        assert_int_equal(selection.messages, 0);
+        assert_int_equal(selection.recent, 0);
+        assert_int_equal(selection.uidnext, 0);
+        assert_int_equal(selection.flags.seen, 0);
+        assert_int_equal(selection.permanent_flags.answered, 1); /* all can be kept, when the server does not say */
+    }
 }
 
 /* ---- rounds of a wait ---- */
@@ -1521,6 +1765,41 @@ static void enough_before_the_wait(void **state)
     assert_string_equal(r.sent, "a2 IDLE\r\nDONE\r\n");
 }
 
+/* Between two NOOPs only we wait, and it ends with the line that was enough. */
+static void enough_between_two_noops(void **state)
+{
+    static const char lines[] = "* 3 EXISTS\r\n* 4 EXISTS\r\n";
+    run r;
+    news n;
+
+    (void)state;
+    log_in(&r, "X");
+    r.milliseconds = 100000;
+    start(&r, &n, IDLE);
+    pump(&r);
+    say(&r, "% OK x");
+    assert_int_equal(r.engine.state, IMC_IDLE);
+    n.stops = 1;
+    assert_int_equal(take(&r, lines, sizeof lines - 1), 12);
+    assert_string_equal(outcome(&r, 0), "done 1");
+    assert_string_equal(n.heard, "exists 3 ");
+}
+
+/* News is news while the capabilities are asked for, too. */
+static void news_before_the_wait(void **state)
+{
+    run r;
+    news n;
+
+    (void)state;
+    log_in(&r, "");
+    start(&r, &n, IDLE);
+    pump(&r);
+    assert_string_equal(r.sent, "a2 CAPABILITY\r\n");
+    say(&r, "* 3 EXISTS");
+    assert_string_equal(n.heard, "exists 3 ");
+}
+
 /* News that comes between DONE and its answer is heard, too. */
 static void news_behind_done(void **state)
 {
@@ -1561,7 +1840,9 @@ static void each_round_is_counted_anew(void **state)
             say(&r, "* 3 EXISTS");
         wake(&r);
         pump(&r);
-        say(&r, "% OK x");
+        for (k = 0; k < 7; k++)
+            say(&r, "* 3 EXISTS"); /* 84, and the 16 of the answer */
+        say(&r, "% OK 90123456");
         assert_int_equal(r.engine.error, 0);
     }
     pump(&r);
@@ -1935,22 +2216,29 @@ static void work_is_linear(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_line_in_every_state),
     cmocka_unit_test(answers_come_after_the_command),
+    cmocka_unit_test(an_early_answer_after_an_exchange),
     cmocka_unit_test(a_bye_before_the_logout),
     cmocka_unit_test(a_challenge_does_not_touch_what_is_to_be_sent),
     cmocka_unit_test(what_follows_from_the_capabilities),
     cmocka_unit_test(the_refusal_stops_the_fall_back),
     cmocka_unit_test(which_list_counts),
     cmocka_unit_test(the_login_brings_a_list),
+    cmocka_unit_test(a_failed_login_brings_no_list),
     cmocka_unit_test(starttls_pauses_and_forgets),
     cmocka_unit_test(tls_is_followed_by_the_greeting),
     cmocka_unit_test(replies_before_login_are_bounded),
     cmocka_unit_test(a_line_without_end_before_login),
     cmocka_unit_test(each_reply_is_counted_anew),
+    cmocka_unit_test(one_more_than_the_limit),
     cmocka_unit_test(replies_after_login),
     cmocka_unit_test(steps_count_commands),
     cmocka_unit_test(nothing_is_taken_once_the_call_is_over),
+    cmocka_unit_test(nothing_follows_from_a_cancelled_line),
+    cmocka_unit_test(other_plus_lines_are_no_challenges),
     cmocka_unit_test(one_try_of_each_mechanism),
     cmocka_unit_test(scram_is_bound_where_it_can_be),
+    cmocka_unit_test(only_what_is_named_is_used),
+    cmocka_unit_test(a_key_takes_none_of_the_time_limit),
     cmocka_unit_test(every_line_in_every_state_after_the_login),
     cmocka_unit_test(early_answers_after_the_login),
     cmocka_unit_test(a_no_before_the_size_has_left),
@@ -1963,9 +2251,12 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_is_news),
     cmocka_unit_test(the_number_of_news_with_a_literal),
     cmocka_unit_test(the_number_of_messages),
+    cmocka_unit_test(what_is_said_before_a_select),
     cmocka_unit_test(idle_is_renewed),
     cmocka_unit_test(noop_in_place_of_idle),
     cmocka_unit_test(enough_before_the_wait),
+    cmocka_unit_test(enough_between_two_noops),
+    cmocka_unit_test(news_before_the_wait),
     cmocka_unit_test(news_behind_done),
     cmocka_unit_test(each_round_is_counted_anew),
     cmocka_unit_test(what_was_announced_leaves),

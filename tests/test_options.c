@@ -30,16 +30,52 @@ static void shall_fail(const char *name, int at)
 
 #define FAILS(name, code, call) (fails(name) ? (code) : (call))
 
-#define wc_InitSha256(a)                      FAILS("init", -1, wc_InitSha256(a))
+/* What was begun and not freed, of the header's: hashes, and sessions of wolfSSL. */
+static int hashes, sessions;
+
+static int begin_hash(wc_Sha256 *hash)
+{
+    hashes++;
+    return wc_InitSha256(hash);
+}
+
+static void free_hash(wc_Sha256 *hash)
+{
+    hashes--;
+    wc_Sha256Free(hash);
+}
+
+static WOLFSSL_SESSION *have_session(WOLFSSL_SESSION *made)
+{
+    sessions += made != 0;
+    return made;
+}
+
+static void free_session(WOLFSSL_SESSION *made)
+{
+    sessions--;
+    wolfSSL_SESSION_free(made);
+}
+
+/* RFC 5246 section F.1.4: a session of TLS 1.2 for a day at most. */
+static int set_timeout(WOLFSSL *ssl, unsigned seconds)
+{
+    assert_int_equal(seconds, 86400);
+    return wolfSSL_set_timeout(ssl, seconds);
+}
+
+#define wc_InitSha256(a)                      FAILS("init", -1, begin_hash(a))
+#define wc_Sha256Free(a)                      free_hash(a)
+#define wolfSSL_SESSION_free(a)               free_session(a)
 #define wc_Sha256Update(a, b, c)              FAILS("update", -1, wc_Sha256Update(a, b, c))
 #define wc_Sha256Final(a, b)                  FAILS("final", -1, wc_Sha256Final(a, b))
 #define wc_Sha256Hash(a, b, c)                FAILS("hash", -1, wc_Sha256Hash(a, b, c))
 #define wolfSSL_check_private_key(a)          FAILS("match", 0, wolfSSL_check_private_key(a))
 #define wolfSSL_set_SessionTicket_cb(a, b, c) FAILS("callback", 0, wolfSSL_set_SessionTicket_cb(a, b, c))
-#define wolfSSL_set_timeout(a, b)             FAILS("timeout", 0, wolfSSL_set_timeout(a, b))
-#define wolfSSL_d2i_SSL_SESSION(a, b, c)      FAILS("d2i", 0, wolfSSL_d2i_SSL_SESSION(a, b, c))
+#define wolfSSL_set_timeout(a, b)             FAILS("timeout", 0, set_timeout(a, b))
+#define wolfSSL_d2i_SSL_SESSION(a, b, c)      FAILS("d2i", 0, have_session(wolfSSL_d2i_SSL_SESSION(a, b, c)))
 #define wolfSSL_set_session(a, b)             FAILS("set", 0, wolfSSL_set_session(a, b))
-#define wolfSSL_get1_session(a)               FAILS("get1", 0, wolfSSL_get1_session(a))
+#define wolfSSL_get1_session(a)               FAILS("get1", 0, have_session(wolfSSL_get1_session(a)))
 #define wolfSSL_SESSION_is_resumable(a)       FAILS("numbered", 0, wolfSSL_SESSION_is_resumable(a))
 #define wolfSSL_i2d_SSL_SESSION(a, b)         FAILS("i2d", 0, wolfSSL_i2d_SSL_SESSION(a, b))
 
@@ -104,6 +140,8 @@ static int begin(void **state)
 
 static void end(void)
 {
+    assert_int_equal(hashes, 0);
+    assert_int_equal(sessions, 0);
     imc_tls_free(&session.tls);
     tunnel_end(&server);
 }
@@ -125,6 +163,10 @@ static int shake(int kind, int is_tls12, int verify)
     else
         for (int i = 0; i < 50 && (i == 0 || code == IMAPCONNECT_WANT_READ); i++)
             code = imc_tls_handshake(&session.tls, &lower);
+    if (code == 0) { /* no second handshake is wanted, and what was said before the data does not count any more */
+        assert_null(session.tls.server);
+        assert_int_equal(session.tls.silence, 0);
+    }
     return code;
 }
 
@@ -148,6 +190,62 @@ static void get_ticket(int is_tls12)
     assert_in_range(options.ticket_size, 60, sizeof ticket);
     options.ticket = ticket;
     end();
+}
+
+/* ---- bytes ---- */
+
+static char heard[8];
+static size_t heard_count;
+
+static int hear(void *context, const void *bytes, size_t count)
+{
+    (void)context;
+    assert_true(heard_count + count <= sizeof heard);
+    memcpy(heard + heard_count, bytes, count);
+    heard_count += count;
+    return (int)count;
+}
+
+static const char *to_say;
+
+static int say(void *context, void *bytes, size_t count)
+{
+    (void)context;
+    (void)count;
+    if (*to_say == '\0')
+        return IMAPCONNECT_WANT_READ;
+    *(char *)bytes = *to_say++;
+    return 1;
+}
+
+/* One byte is as good as many, in both directions; a wait for more is one look below, and no byte is lost by it. What is
+   read ends a silence. */
+static void one_byte_at_a_time(void **state)
+{
+    char byte;
+
+    (void)state;
+    for (int is_tls12 = 0; is_tls12 < 2; is_tls12++) {
+        assert_int_equal(shake(TUNNEL_GOOD, is_tls12, 1), 0);
+        heard_count = 0;
+        server.write = hear;
+        server.read = say;
+        to_say = "";
+        assert_int_equal(imc_tls_write(&session.tls, "a", 1), 1);
+        assert_int_equal(session.tls.writing, 0);
+        assert_int_equal(imc_tls_write(&session.tls, "b", 1), 1);
+        assert_int_equal(imc_tls_read(&session.tls, &byte, 1), IMAPCONNECT_WANT_READ);
+        assert_int_equal(imc_tls_read(&session.tls, &byte, 1), IMAPCONNECT_WANT_READ);
+        assert_int_equal(heard_count, 2);
+        assert_memory_equal(heard, "ab", 2);
+        to_say = "xy";
+        assert_int_equal(imc_tls_read(&session.tls, &byte, 1), 1);
+        assert_int_equal(byte, 'x');
+        assert_int_equal(session.tls.silence, 0);
+        assert_int_equal(imc_tls_read(&session.tls, &byte, 1), 1);
+        assert_int_equal(byte, 'y');
+        end();
+    }
 }
 
 /* ---- a certificate of ours ---- */
@@ -337,7 +435,11 @@ static void sessions_are_resumed(void **state)
         assert_int_equal(imc_tls_is_resumed(&session.tls), 1);
         assert_int_equal(wolfSSL_session_reused(server.ssl), 1);
         assert_int_equal(session.tls.leaf_seen, 0);
+        session.secured = 1;
+        if (!is_tls12) /* the secret is another one than that of the old ticket, and the new one has not come */
+            assert_int_equal(imapconnect_ticket(&session, ticket, sizeof ticket), 0);
         assert_true(take_ticket() > 0); /* and that is good for the next */
+        assert_int_equal(imc_tls_is_resumed(&session.tls), 1);
         end();
     }
 }
@@ -362,6 +464,7 @@ static void only_a_session_inside_tls_has_a_ticket(void **state)
     session.secured = 1;
     assert_false(has_bytes(ticket, count, TUNNEL_HOST, sizeof TUNNEL_HOST - 1)); /* no certificate in it */
     assert_int_equal(imapconnect_ticket(&session, 0, 0), count);                 /* so long it would be */
+    assert_int_equal(imapconnect_ticket(&session, 0, sizeof ticket), count);
     memset(ticket, 7, sizeof ticket);
     assert_int_equal(imapconnect_ticket(&session, ticket, count - 1), count);
     assert_int_equal(ticket[0], 7);
@@ -495,6 +598,7 @@ static void each_call_that_makes_a_ticket_fails(void **state)
 #define OPTIONS(test) cmocka_unit_test_setup(test, begin)
 
 static const struct CMUnitTest tests[] = {
+    OPTIONS(one_byte_at_a_time),
     OPTIONS(a_certificate_of_ours),
     OPTIONS(a_certificate_without_its_key),
     OPTIONS(a_pin_that_does_not_fit),

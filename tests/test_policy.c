@@ -22,6 +22,9 @@ static struct {
     int error;          /* what wolfSSL_get_error() says */
     int connects, frees, context_frees, shutdowns, md5_begun, md5_freed;
     int has_no_certificate;
+    int mode, context_mode; /* of verification */
+    void *callback, *context_callback;
+    int writes_nothing;
     int passes; /* a handshake succeeds at once, and then the bytes go through as they are */
 } fake;
 
@@ -30,6 +33,20 @@ static void *session_of_fake; /* the one whose handshake it is */
 static int fake_fails(int call)
 {
     return fake.fails == call && --fake.fails_at == 0;
+}
+
+static void fake_verify(WOLFSSL *ssl, int mode, VerifyCallback callback)
+{
+    fake.mode = mode;
+    memcpy(&fake.callback, &callback, sizeof callback);
+    wolfSSL_set_verify(ssl, mode, callback);
+}
+
+static void fake_context_verify(WOLFSSL_CTX *context, int mode, VerifyCallback callback)
+{
+    fake.context_mode = mode;
+    memcpy(&fake.context_callback, &callback, sizeof callback);
+    wolfSSL_CTX_set_verify(context, mode, callback);
 }
 
 static int fake_min_version(WOLFSSL *ssl, int version)
@@ -153,6 +170,8 @@ static void fake_md5_free(wc_Md5 *md5)
 #define wolfSSL_SetMinEccKey_Sz          fake_min_ecc
 #define wolfSSL_UseSNI                   fake_sni
 #define wolfSSL_CTX_Unload_trust_peers   fake_unload
+#define wolfSSL_set_verify               fake_verify
+#define wolfSSL_CTX_set_verify           fake_context_verify
 #define wolfSSL_CTX_new                  fake_new_context
 #define wolfSSL_new                      fake_new_session
 #define wolfSSL_free                     fake_free
@@ -264,7 +283,7 @@ static int fake_read(WOLFSSL *ssl, void *bytes, int count)
 static int fake_write(WOLFSSL *ssl, const void *bytes, int count)
 {
     (void)ssl;
-    return line_write(0, bytes, (size_t)count);
+    return fake.writes_nothing ? 0 : line_write(0, bytes, (size_t)count);
 }
 
 static void begin(imapconnect_config *config, const char *input)
@@ -319,6 +338,56 @@ static void what_is_asked_for(void **state)
     assert_int_equal(fake.min_rsa, 2048);
     assert_string_equal(fake.sni, ""); /* RFC 6066 section 3: an address is no HostName */
     imapconnect_close(&session);
+}
+
+/* SECURITY 1: the mode is set in both branches, on the object with our callback, on a context of ours without one. On
+   that it is what keeps an expired CA out. */
+static void verification_is_asked_for(void **state)
+{
+    imapconnect_config config;
+    imapconnect_tls tls;
+    int (*ours)(int, WOLFSSL_X509_STORE_CTX *) = imc_tls_verify;
+    int verify;
+
+    (void)state;
+    for (verify = 0; verify < 2; verify++) {
+        int mode = verify ? WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : WOLFSSL_VERIFY_NONE;
+
+        begin(&config, "");
+        config.wolfssl_ctx = wolfSSL_CTX_new(wolfSSLv23_client_method());
+        fake.mode = fake.context_mode = -1;
+        assert_int_equal(imc_tls_prepare(&tls, &config, &named, IMAPCONNECT_TLS, verify), 0);
+        assert_int_equal(fake.mode, mode);
+        assert_memory_equal(&fake.callback, &ours, sizeof ours);
+        assert_int_equal(fake.context_mode, -1); /* it is the caller's */
+        imc_tls_free(&tls);
+        wolfSSL_CTX_free(config.wolfssl_ctx);
+
+        begin(&config, "");
+        config.ca_path = "/nonexistent/folder";
+        fake.context_mode = -1;
+        fake.context_callback = &fake;
+        (void)imc_tls_prepare(&tls, &config, &named, IMAPCONNECT_TLS, verify);
+        assert_int_equal(fake.context_mode, mode);
+        assert_null(fake.context_callback);
+        imc_tls_free(&tls);
+    }
+}
+
+/* None of the bytes have left: that is no number of bytes, but a wait, and the same bytes are given again. */
+static void a_write_of_nothing_is_a_wait(void **state)
+{
+    imapconnect_config config;
+    imapconnect_tls tls;
+
+    (void)state;
+    begin(&config, "");
+    assert_int_equal(imc_tls_prepare(&tls, &config, &named, IMAPCONNECT_TLS, 0), 0);
+    fake.writes_nothing = 1;
+    fake.error = WOLFSSL_ERROR_WANT_WRITE;
+    assert_int_equal(imc_tls_write(&tls, "x", 1), IMAPCONNECT_WANT_READ);
+    assert_int_equal(tls.writing, 1);
+    imc_tls_free(&tls);
 }
 
 static void a_policy_that_cannot_be_set_is_an_error(void **state)
@@ -598,6 +667,8 @@ static void no_md5_of_a_long_key(void **state)
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_asked_for),
+                                          cmocka_unit_test(verification_is_asked_for),
+                                          cmocka_unit_test(a_write_of_nothing_is_a_wait),
                                           cmocka_unit_test(a_policy_that_cannot_be_set_is_an_error),
                                           cmocka_unit_test(trusted_peers_are_unloaded),
                                           cmocka_unit_test(without_memory),

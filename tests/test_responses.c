@@ -57,7 +57,7 @@ static int on_response(void *user, int event, const char *bytes, size_t count)
         append(s->stream, &s->stream_used, sizeof s->stream, number, strlen(number));
         append(s->raw, &s->raw_used, sizeof s->raw, bytes, 2); /* the count is the literal's, not these two */
     } else if (event == IMAPCONNECT_LITERAL_END) {
-        assert_int_equal(count, 0);
+        assert_true(bytes == 0 && count == 0);
         append(s->stream, &s->stream_used, sizeof s->stream, "}", 1);
     } else {
         assert_int_equal(event, IMAPCONNECT_RESTART);
@@ -386,15 +386,31 @@ static unsigned bit_of(const char *atom)
 }
 
 /* `expected` are the atoms that must be known from this line: i for IMAP4rev1, s for STARTTLS, l for LOGINDISABLED, c
-   for AUTH=CRAM-MD5, d for IDLE, m for MOVE, u for UIDPLUS, p for LITERAL+, n for LITERAL-; "-" when there was a list,
-   and "" when there was none. */
+   for AUTH=CRAM-MD5, d for IDLE, m for MOVE, u for UIDPLUS, p for LITERAL+, n for LITERAL-; r for SASL-IR, a for AUTH=PLAIN, x
+   for XOAUTH2, o for OAUTHBEARER, e for EXTERNAL, 1 for SCRAM-SHA-1, 2 for SCRAM-SHA-256, b for -PLUS; "-" when there was
+   a list, and "" when there was none. Each has a bit of its own. */
 static void expect_capabilities(const char *input, const char *expected)
 {
     static const struct {
         char letter;
         const char *atom;
-    } atoms[] = {{'i', "IMAP4rev1"}, {'s', "STARTTLS"}, {'l', "LOGINDISABLED"}, {'c', "AUTH=CRAM-MD5"}, {'d', "IDLE"},
-                 {'m', "MOVE"},      {'u', "UIDPLUS"},  {'p', "LITERAL+"},      {'n', "LITERAL-"}};
+    } atoms[] = {{'i', "IMAP4rev1"},
+                 {'s', "STARTTLS"},
+                 {'l', "LOGINDISABLED"},
+                 {'c', "AUTH=CRAM-MD5"},
+                 {'d', "IDLE"},
+                 {'m', "MOVE"},
+                 {'u', "UIDPLUS"},
+                 {'p', "LITERAL+"},
+                 {'n', "LITERAL-"},
+                 {'r', "SASL-IR"},
+                 {'a', "AUTH=PLAIN"},
+                 {'x', "AUTH=XOAUTH2"},
+                 {'o', "AUTH=OAUTHBEARER"},
+                 {'e', "AUTH=EXTERNAL"},
+                 {'1', "AUTH=SCRAM-SHA-1"},
+                 {'2', "AUTH=SCRAM-SHA-256"},
+                 {'b', "AUTH=SCRAM-SHA-256-PLUS"}};
     seen *s = read_text(input);
     unsigned bits = s->engine.reader.listed, known = 0;
     size_t i;
@@ -404,7 +420,7 @@ static void expect_capabilities(const char *input, const char *expected)
     for (i = 0; i < COUNT(atoms); i++) {
         unsigned bit = bit_of(atoms[i].atom);
 
-        assert_true(bit != 0 && (known & bit) == 0);
+        assert_true(bit != 0 && (bit & (bit - 1)) == 0 && (known & bit) == 0);
         known |= bit;
         if (((bits & bit) != 0) != (strchr(expected, atoms[i].letter) != 0))
             fail_msg("%s: %s is wrong in %x", input, atoms[i].atom, bits);
@@ -433,6 +449,12 @@ static void capability_atoms_are_exact(void **state)
     expect_capabilities("* CAPABILITY IDLE\r\n", "d");
     expect_capabilities("* CAPABILITY idle Move uidplus literal+ literal-\r\n", "dmupn");
     expect_capabilities("* CAPABILITY LITERAL+ IMAP4rev1 UIDPLUS\r\n", "ipu");
+    expect_capabilities("* CAPABILITY SASL-IR AUTH=PLAIN AUTH=XOAUTH2 AUTH=OAUTHBEARER AUTH=EXTERNAL\r\n", "raxoe");
+    expect_capabilities("* CAPABILITY AUTH=PLAIN\r\n", "a");
+    expect_capabilities("* CAPABILITY sasl-ir auth=Scram-Sha-256\r\n", "r2");
+    expect_capabilities("* CAPABILITY AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-1\r\n", "b1");
+    expect_capabilities("* CAPABILITY AUTH=SCRAM-SHA-2 AUTH=SCRAM-SHA-512 AUTH=PLAINX SASL\r\n", "-");
+    expect_capabilities("* CAPABILITY AUTH=SCRAM-SHA-256-PLUS-AND-NINE\r\n", "-"); /* 32 bytes */
     expect_capabilities("* CAPABILITY LITERAL MOVED REMOVE IDLER XIDLE UIDPLUS2 LITERAL* LITERAL+-\r\n", "-");
 }
 
@@ -486,6 +508,8 @@ static void permanent_flags_are_whole_words(void **state)
     expect_permanent("* OK [permanentflags (\\ANSWERED \\flagged \\Draft)]\r\n", "awf");
     expect_permanent("* OK [PERMANENTFLAGS (\\Seen)] x\r\n", "s");
     expect_permanent("* OK [PERMANENTFLAGS ()] none\r\n", "");
+    expect_permanent("* OK [PERMANENTFLAGS (\\Seen  \\Draft) ] x\r\n", "ws"); /* more spaces than there should be */
+    expect_permanent("* OK [PERMANENTFLAGS ( \\Seen )] x\r\n", "s");
     expect_permanent("* OK [PERMANENTFLAGS (Seen \\Seenx \\See $Forwarded *)] x\r\n", "");
     expect_permanent("* OK [PERMANENTFLAGS (a-keyword-longer-than-any-atom-that-we-know \\Draft)] x\r\n", "w");
     expect_permanent("* OK [PERMANENTFLAGSX (\\Seen)] x\r\n", "");
@@ -520,6 +544,9 @@ static void code_and_text_are_kept(void **state)
     expect_said("* NO [A] one\r\n* 1 EXISTS\r\n+ x\r\n", "A", "one");
     expect_said("* OK [open\r\n", "", "[open"); /* never closed, so it is no code */
     expect_said("* OK [open a b\r\n", "", "[open a b");
+    expect_said("* OK [CAPABILITY IMAP4rev1\r\n", "", "[CAPABILITY IMAP4rev1");
+    expect_said("* OK [PERMANENTFLAGS (\\Seen\r\n", "", "[PERMANENTFLAGS (\\Seen");
+    expect_said("* OK [open\r\n* 1 EXISTS\r\n", "", "[open"); /* which has no text of its own */
     expect_said("* OK [\r\n", "", "[");
     expect_said("* OK a\xc3\xa4\x01z\r\n", "", "a\xc3\xa4\x01z");
 }

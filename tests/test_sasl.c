@@ -6,6 +6,8 @@
 
 #include <wolfssl/options.h>
 #include <wolfssl/wolfcrypt/md5.h>
+#include <wolfssl/wolfcrypt/sha.h>
+#include <wolfssl/wolfcrypt/sha256.h>
 
 /* An MD5 that leaves in its own frame what it was given, once `is_careless` is set: wolfCrypt is not bound to wipe. */
 static int is_careless;
@@ -22,6 +24,58 @@ __attribute__((noinline, no_sanitize_address)) static int careless_update(wc_Md5
 }
 
 #define wc_Md5Update careless_update
+
+/* Hashes that were begun and not freed: in a chip each of them takes something. A careless one leaves a piece of a
+   password in its object. */
+static int hashes, begin_fails, update_fails;
+
+static int update_sha(wc_Sha *hash, const unsigned char *bytes, word32 count)
+{
+    return update_fails ? -1 : wc_ShaUpdate(hash, bytes, count);
+}
+
+static int update_sha256(wc_Sha256 *hash, const unsigned char *bytes, word32 count)
+{
+    return update_fails ? -1 : wc_Sha256Update(hash, bytes, count);
+}
+
+#define COUNTED(name)                            \
+    static int begin_##name(wc_##name *hash)     \
+    {                                            \
+        if (begin_fails)                         \
+            return -1;                           \
+        hashes++;                                \
+        return wc_Init##name(hash);              \
+    }                                            \
+    static void free_##name(wc_##name *hash)     \
+    {                                            \
+        hashes--;                                \
+        wc_##name##Free(hash);                   \
+        if (is_careless)                         \
+            memcpy(hash->buffer, "tanstaaf", 8); \
+    }
+#define COPIED(name)                                       \
+    static int copy_##name(wc_##name *from, wc_##name *to) \
+    {                                                      \
+        hashes++;                                          \
+        return wc_##name##Copy(from, to);                  \
+    }
+COUNTED(Md5)
+COUNTED(Sha)
+COUNTED(Sha256)
+COPIED(Sha)
+COPIED(Sha256)
+
+#define wc_ShaUpdate    update_sha
+#define wc_Sha256Update update_sha256
+#define wc_InitMd5      begin_Md5
+#define wc_InitSha      begin_Sha
+#define wc_InitSha256   begin_Sha256
+#define wc_Md5Free      free_Md5
+#define wc_ShaFree      free_Sha
+#define wc_Sha256Free   free_Sha256
+#define wc_ShaCopy      copy_Sha
+#define wc_Sha256Copy   copy_Sha256
 
 #define IMAPCONNECT_IMPLEMENTATION
 #include "../imapconnect.h"
@@ -478,6 +532,26 @@ static void server_messages_that_are_refused(void **state)
     }
 }
 
+/* Nothing is read behind the end of what there is. */
+static void attributes_that_are_cut_short(void **state)
+{
+    static const char message[] = "r=x,";
+    size_t count;
+
+    (void)state;
+    for (count = 0; count < sizeof message; count++) {
+        unsigned char *exact = malloc(sizeof message);
+        imc_slice rest, value;
+
+        assert_non_null(exact);
+        rest.bytes = exact + sizeof message - count;
+        rest.count = count;
+        memcpy(exact + sizeof message - count, message, count);
+        assert_int_equal(imc_scram_attribute(&rest, 'r', &value), count >= 3);
+        free(exact);
+    }
+}
+
 /* The salt is strict base64, RFC 4648 section 3, and fits. */
 static void salts(void **state)
 {
@@ -500,8 +574,12 @@ static void salts(void **state)
                  {"A-AA", 0},
                  {"AA A", 0},
                  {"=AAA", 0},
-                 {"AAAAAAA=", 5}};
-    char longest[64 * 2];
+                 {"AAAAAAA=", 5},
+                 {"AAAAA===", 0},
+                 {"AAAAA", 0},
+                 {"AAAAAA", 0},
+                 {"AAAAAAA", 0}};
+    char longest[64 * 2], last[5];
     unsigned char out[64];
     imc_slice text;
     size_t i;
@@ -512,6 +590,14 @@ static void salts(void **state)
         text.count = strlen(cases[i].text);
         if (imc_scram_decode(&text, out, sizeof out) != cases[i].count)
             fail_msg("%s", cases[i].text);
+    }
+    for (i = 0; i < 64; i++) { /* the bits behind the last byte are zero: two of them, or four */
+        sprintf(last, "AA%c=", imc_sasl_base64_digit((uint32_t)i));
+        text.bytes = (const unsigned char *)last;
+        text.count = 4;
+        assert_int_equal(imc_scram_decode(&text, out, sizeof out), i % 4 == 0 ? 2 : 0);
+        sprintf(last, "A%c==", imc_sasl_base64_digit((uint32_t)i));
+        assert_int_equal(imc_scram_decode(&text, out, sizeof out), i % 16 == 0 ? 1 : 0);
     }
     memset(longest, 'A', sizeof longest);
     text.bytes = (const unsigned char *)longest;
@@ -612,6 +698,17 @@ __attribute__((no_sanitize_address)) static int holds(const unsigned char *memor
             return 1;
     }
     return 0;
+}
+
+/* The same, with each word turned round, as SHA has it in its block on a little-endian machine. */
+static int holds_words(const unsigned char *memory, size_t size, const unsigned char *eight)
+{
+    unsigned char turned[8];
+    size_t i;
+
+    for (i = 0; i < 8; i++)
+        turned[i] = eight[i ^ 3];
+    return holds(memory, size, turned, 8);
 }
 
 /* The password, the key as HMAC uses it, the inner digest, and the whole one, each in pieces of eight bytes. */
@@ -717,6 +814,8 @@ static void check_scram_stack(const char *password, const char *key, size_t coun
     for (i = 0; i < 32; i += 8) {
         assert_false(holds(stack, STACK_SIZE, salted + i, 8));
         assert_false(holds(stack, STACK_SIZE, client + i, 8));
+        assert_false(holds_words(stack, STACK_SIZE, client + i));
+        assert_false(holds_words(stack, STACK_SIZE, salted + i));
         assert_false(holds(stack, STACK_SIZE, exchange.proof + i, 8));
         assert_false(holds(stack, STACK_SIZE, exchange.signature + i, 8));
     }
@@ -732,40 +831,6 @@ static void nothing_of_scram_stays_on_the_stack(void **state)
     check_scram_stack("tanstaaftanstaaf", "tanstaaftanstaaf", 16);
     assert_int_equal(imc_hash_whole(IMC_SHA_256, long_password, strlen(long_password), hashed), 0);
     check_scram_stack(long_password, (const char *)hashed, sizeof hashed);
-}
-
-static imapconnect_engine proving;
-
-static void prove_scram(void)
-{
-    imc_engine_scram_prove(&proving, "biws");
-}
-
-/* The proof is put together on the stack, and leaves in the buffer alone. */
-static void the_proof_does_not_stay_on_the_stack(void **state)
-{
-    imapconnect_writer *writer = &proving.writer;
-    imapconnect_config config;
-    unsigned char *stack;
-    size_t i;
-
-    (void)state;
-    check_scram_stack("tanstaaftanstaaf", "tanstaaftanstaaf", 16);
-    memset(&proving, 0, sizeof proving);
-    imapconnect_config_init(&config);
-    proving.config = &config;
-    while (imc_engine_mechanisms[proving.mechanism++].bit != IMAPCONNECT_AUTH_SCRAM_SHA_256)
-        continue;
-    memcpy(writer->text, exchange.texts, sizeof exchange.texts);
-    proving.reader.challenge = (uint16_t)exchange.scram.message.count;
-    memcpy(writer->out.challenge.message, exchange.first, exchange.scram.message.count);
-    writer->out.challenge.scram = exchange.key;
-    stack = run_on_own_stack(prove_scram);
-    assert_int_equal(proving.error, 0);
-    assert_memory_equal(proving.scram, exchange.signature, 32);
-    for (i = 0; i < 32; i += 8)
-        assert_false(holds(stack, STACK_SIZE, exchange.proof + i, 8));
-    free(stack);
 }
 
 /* What a hash has worked on stays in its structure, which may be anybody's memory. */
@@ -787,12 +852,117 @@ static void a_hash_that_has_ended_is_empty(void **state)
     }
 }
 
-/* SECURITY.md section 3, 27: the wipe does not rest on what a later pass happens to overwrite. */
-static void what_md5_leaves_in_its_frames_is_wiped(void **state)
+/* SECURITY.md section 3, 32: what was begun or copied is freed once, whatever it was for. */
+static void every_hash_is_freed(void **state)
 {
+    static const char key[] = "a key that is longer than a block of sixty-four bytes, and hashed before it is used";
+    static const int kinds[] = {IMC_MD5, IMC_SHA_1, IMC_SHA_256};
+    imapconnect_scram derived;
+    unsigned char digest[32];
+    size_t i;
+
+    (void)state;
+    hashes = 0;
+    for (i = 0; i < COUNT(kinds); i++) {
+        assert_int_equal(imc_hash_whole(kinds[i], key, 10, digest), 0);
+        assert_int_equal(hashes, 0);
+        assert_int_equal(imc_hmac(kinds[i], key, strlen(key), key, 3, digest), 0);
+        assert_int_equal(hashes, 0);
+        memset(&derived, 0, sizeof derived);
+        derived.left = 3;
+        if (kinds[i] != IMC_MD5)
+            assert_int_equal(imc_scram_derive(kinds[i], key, &derived), 0);
+        assert_int_equal(hashes, 0);
+        begin_fails = 1; /* what could not begin is neither copied nor freed */
+        assert_int_not_equal(imc_hmac(kinds[i], key, strlen(key), key, 3, digest), 0);
+        derived.left = 3;
+        if (kinds[i] != IMC_MD5)
+            assert_int_not_equal(imc_scram_derive(kinds[i], key, &derived), 0);
+        assert_int_equal(hashes, 0);
+        begin_fails = 0;
+        update_fails = kinds[i] != IMC_MD5; /* what failed once has failed, though the end of it goes well */
+        assert_int_equal(imc_hash_whole(kinds[i], key, 10, digest) != 0, update_fails);
+        update_fails = 0;
+        assert_int_equal(hashes, 0);
+    }
+}
+
+/* The proof as the engine sends it: the same as that in `exchange`. */
+static imapconnect_config no_config;
+static imapconnect_engine proving;
+
+static void prove(void)
+{
+    imc_engine_scram_prove(&proving, "biws");
+}
+
+static void the_proof_does_not_stay_on_the_stack(void **state)
+{
+    imapconnect_writer *writer = &proving.writer;
+    unsigned char *stack;
+    size_t i;
+
+    (void)state;
+    check_scram_stack("tanstaaftanstaaf", "tanstaaftanstaaf", 16);
+    memset(&proving, 0, sizeof proving);
+    proving.config = &no_config;
+    memcpy(writer->text, exchange.texts, sizeof exchange.texts);
+    while (strcmp(imc_engine_mechanisms[proving.mechanism++].name, "SCRAM-SHA-256") != 0)
+        ;
+    strcpy(proving.scram, exchange.texts[2]);
+    writer->text[2] = proving.scram;
+    memcpy(writer->out.challenge.message, exchange.first, strlen(exchange.first));
+    proving.reader.challenge = (uint16_t)strlen(exchange.first);
+    writer->out.challenge.scram = exchange.key;
+    stack = run_on_own_stack(prove);
+    assert_int_equal(proving.error, 0);
+    assert_memory_equal(proving.scram, exchange.signature, 32); /* it was the same exchange */
+    for (i = 0; i < 32; i += 8)
+        assert_false(holds(stack, STACK_SIZE, exchange.proof + i, 8));
+    free(stack);
+}
+
+/* What a mechanism says first is put together in three bytes, which are a part of the password. */
+static void say_first(void)
+{
+    imc_commands_payload(&proving);
+}
+
+static void no_piece_of_a_payload_stays_on_the_stack(void **state)
+{
+    static const char piece[] = "\xf1\xe7\xd3";
+    unsigned char *stack;
+
+    (void)state;
+    memset(&proving, 0, sizeof proving);
+    proving.config = &no_config;
+    proving.writer.payload.format = "%1";
+    proving.writer.text[1] = piece;
+    stack = run_on_own_stack(say_first);
+    assert_memory_equal(proving.writer.out.bytes, "8efT", 4);
+    assert_false(holds(stack, STACK_SIZE, piece, 3));
+    free(stack);
+}
+
+static void hash_once(void)
+{
+    static unsigned char digest[32];
+
+    answered = (size_t)imc_hash_whole(IMC_SHA_256, "x", 1, digest);
+}
+
+/* SECURITY.md section 3, 27: the wipe does not rest on what a later pass happens to overwrite. */
+static void what_a_hash_leaves_is_wiped(void **state)
+{
+    unsigned char *stack;
+
     (void)state;
     is_careless = 1;
     check_stacks();
+    check_scram_stack("tanstaaftanstaaf", "tanstaaftanstaaf", 16);
+    stack = run_on_own_stack(hash_once);
+    assert_false(holds(stack, STACK_SIZE, "tanstaaf", 8));
+    free(stack);
     is_careless = 0;
 }
 
@@ -808,12 +978,15 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(scram_equals_the_exchanges_of_the_rfcs),
     cmocka_unit_test(the_longest_final_message),
     cmocka_unit_test(server_messages_that_are_refused),
+    cmocka_unit_test(attributes_that_are_cut_short),
     cmocka_unit_test(salts),
     cmocka_unit_test(nonces_differ),
     cmocka_unit_test(nothing_secret_stays_on_the_stack),
     cmocka_unit_test(nothing_of_scram_stays_on_the_stack),
-    cmocka_unit_test(the_proof_does_not_stay_on_the_stack),
     cmocka_unit_test(a_hash_that_has_ended_is_empty),
-    cmocka_unit_test(what_md5_leaves_in_its_frames_is_wiped),
+    cmocka_unit_test(every_hash_is_freed),
+    cmocka_unit_test(the_proof_does_not_stay_on_the_stack),
+    cmocka_unit_test(no_piece_of_a_payload_stays_on_the_stack),
+    cmocka_unit_test(what_a_hash_leaves_is_wiped),
 };
 TEST_MAIN(tests)

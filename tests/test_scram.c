@@ -14,12 +14,12 @@
 #include <wolfssl/wolfcrypt/random.h>
 #include <wolfssl/wolfcrypt/sha256.h>
 
-/* The call of this number fails, and unless it is the only one, all behind it; 0: none. */
-static int fail_at, fail_once, calls, no_random, no_generator, no_export;
+/* The call of this number, and all behind it, fail; 0: none. */
+static int fail_at, fails_once, calls, no_random, no_generator, no_export;
 
 static int fails_now(void)
 {
-    return fail_at != 0 && ++calls >= fail_at && (!fail_once || calls == fail_at);
+    return fail_at != 0 && ++calls >= fail_at && (!fails_once || calls == fail_at);
 }
 
 static int random_block(WC_RNG *from, byte *bytes, word32 count)
@@ -27,9 +27,18 @@ static int random_block(WC_RNG *from, byte *bytes, word32 count)
     return no_random ? -1 : wc_RNG_GenerateBlock(from, bytes, count);
 }
 
+static int generators; /* that were made and not freed */
+
 static int random_init(WC_RNG *made)
 {
+    generators += !no_generator;
     return no_generator ? -1 : wc_InitRng(made);
+}
+
+static int random_free(WC_RNG *made)
+{
+    generators--;
+    return wc_FreeRng(made);
 }
 
 static int export(WOLFSSL *ssl, unsigned char *out, size_t count, const char *label, size_t length,
@@ -95,6 +104,7 @@ static int free_certificate(void **state)
 
 #define wc_RNG_GenerateBlock random_block
 #define wc_InitRng           random_init
+#define wc_FreeRng           random_free
 #define wc_InitSha256        sha256_init
 #define wc_Sha256Update      sha256_update
 #define wc_Sha256Final       sha256_final
@@ -611,6 +621,7 @@ static void no_random_numbers(void **state)
     no_generator = 0;
     assert_int_equal(p->commands, 0);
     free_peer(p);
+    assert_int_equal(generators, 0);
 }
 
 /* Nothing to bind to, once -PLUS was begun: no proof leaves, and nothing weaker is tried. */
@@ -651,6 +662,33 @@ static void no_proof_without_a_hash_or_a_message(void **state)
     }
 }
 
+/* Each call for the proof fails once, and nothing behind it: no proof leaves that is none. */
+static void each_call_for_the_proof_fails(void **state)
+{
+    peer *p = new_peer(wolfTLSv1_3_server_method(), ALL_BUT_PLUS);
+    imapconnect_engine *engine = &p->session.engine;
+    char nonce[sizeof engine->scram]; /* what the server must prove with is going to stand there */
+
+    (void)state;
+    assert_int_equal(derive_some(p, 1), 1);
+    memcpy(nonce, engine->scram, sizeof nonce);
+    fails_once = 1;
+    for (fail_at = 1;; fail_at++) {
+        calls = 0;
+        imc_engine_scram_prove(engine, "eSws");
+        if (calls < fail_at)
+            break;
+        assert_int_equal(engine->error, IMAPCONNECT_E_AUTHENTICATE);
+        assert_int_equal(engine->writer.used, 0);
+        engine->error = 0;
+        memcpy(engine->scram, nonce, sizeof nonce);
+    }
+    assert_int_equal(engine->error, 0);
+    assert_true(fail_at > 20);
+    fail_at = fails_once = 0;
+    free_peer(p);
+}
+
 /* Each of the first calls fails, some within the iterations, and some behind them; nothing weaker is tried. */
 static void a_hash_that_fails_is_an_error(void **state)
 {
@@ -662,8 +700,8 @@ static void a_hash_that_fails_is_an_error(void **state)
         peer *p = new_peer(wolfTLSv1_3_server_method(), ALL_BUT_PLUS);
         int result;
         calls = 0;
-        fail_once = i >= COUNT(places);
-        fail_at = places[i % COUNT(places)];
+        fail_at = places[i / 2];
+        fails_once = i % 2; /* and those behind it hide nothing */
         result = peer_connect(p);
         if (result != IMAPCONNECT_E_AUTHENTICATE || calls < fail_at)
             fail_msg("call %d: %d, after %d calls", fail_at, result, calls);
@@ -740,6 +778,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(no_random_numbers),
     cmocka_unit_test(nothing_is_exported),
     cmocka_unit_test(no_proof_without_a_hash_or_a_message),
+    cmocka_unit_test(each_call_for_the_proof_fails),
     cmocka_unit_test(a_hash_that_fails_is_an_error),
     cmocka_unit_test(reasons_in_any_letter_case),
 };

@@ -1,10 +1,41 @@
 /* Rooms >>x509 and >>wolfssl: certificates that are made here byte by byte, names, signatures, the verify callback, and
    the transport below TLS. Live certificates and handshakes are in tls.sh. */
 
+#include "test.h"
+
+#include <wolfssl/options.h>
+#include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/asn_public.h>
+#include <wolfssl/wolfcrypt/ecc.h>
+#include <wolfssl/wolfcrypt/random.h>
+#include <wolfssl/wolfcrypt/wc_port.h>
+
+#include <unistd.h>
+
+static int trusts_all;   /* the second look at the leaf finds nothing */
+static time_t pretended; /* 0: as it is */
+
+static int verify_buffer(WOLFSSL_CERT_MANAGER *manager, const unsigned char *bytes, long count, int format)
+{
+    return trusts_all ? WOLFSSL_SUCCESS : wolfSSL_CertManagerVerifyBuffer(manager, bytes, count, format);
+}
+
+static int get_time(void *time, word32 size)
+{
+    if (pretended == 0)
+        return wc_GetTime(time, size);
+    memcpy(time, &pretended, size);
+    return 0;
+}
+
+#define wolfSSL_CertManagerVerifyBuffer verify_buffer
+#define wc_GetTime                      get_time
+
 #define IMAPCONNECT_IMPLEMENTATION
 #include "../imapconnect.h"
 
-#include "test.h"
+#undef wolfSSL_CertManagerVerifyBuffer
+#undef wc_GetTime
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -721,6 +752,10 @@ static void what_the_callback_refuses(void **state)
         expect_verdict(c, 0, depth, 0, 0);
     }
     begin_chain(c, "imap.example.org");
+    c->store.error = ASN_NO_SIGNER_E; /* of something else: what is trusted has no error */
+    expect_verdict(c, 1, 1, 1, 0);
+    assert_int_equal(c->tls.chain_error, 0);
+    begin_chain(c, "imap.example.org");
     make_link(c, 1, "CA 2", "CA 1", PKCS1("\x05"));
     expect_verdict(c, 1, 1, 0, IMAPCONNECT_E_WEAK);
     expect_verdict(c, 1, 2, 0, IMAPCONNECT_E_WEAK);
@@ -743,6 +778,33 @@ static void what_the_callback_refuses(void **state)
 }
 
 /* Without verification all is accepted, and that there was a certificate is still noted. */
+/* There are builds of wolfSSL that call for the leaf alone: then all are looked at, and none where it calls for each. */
+static void a_call_for_the_leaf_is_one_for_all(void **state)
+{
+    chain *c = malloc(sizeof *c);
+    WOLFSSL_CTX *context = wolfSSL_CTX_new(wolfSSLv23_client_method());
+    int at;
+
+    (void)state;
+    assert_non_null(c);
+    trusts_all = 1;
+    begin_chain(c, "imap.example.org");
+    c->tls.context = context;
+    expect_verdict(c, 1, 0, 1, 0);
+    for (at = 0; at < 3; at++) {
+        begin_chain(c, "imap.example.org");
+        c->tls.context = context;
+        make_link(c, at, "X", "Y", PKCS1("\x05"));
+        expect_verdict(c, 1, 0, 0, IMAPCONNECT_E_WEAK);
+    }
+    begin_chain(c, "imap.example.org");
+    make_link(c, 2, "X", "Y", PKCS1("\x05"));
+    expect_verdict(c, 1, 1, 1, 0);
+    trusts_all = 0;
+    wolfSSL_CTX_free(context);
+    free(c);
+}
+
 static void without_verification_a_certificate_must_still_be_there(void **state)
 {
     chain *c = malloc(sizeof *c);
@@ -887,10 +949,29 @@ static void a_ticket_is_good_for_a_day(void **state)
     memcpy(last, "250101", 6); /* the intermediate's */
     assert_int_equal(imc_tls_check_options(&c->tls, &c->store), 0);
     assert_int_equal(c->tls.until, 20088);
+    last = find(&c->certificates[0], "350101");
+    memcpy(last, "240101", 6); /* the leaf's, which is earlier */
+    assert_int_equal(imc_tls_check_options(&c->tls, &c->store), 0);
+    assert_int_equal(c->tls.until, 19722);
     c->tls.verify = 0; /* nobody looks at the date, so it does not count here */
     assert_int_equal(imc_tls_check_options(&c->tls, &c->store), 0);
     assert_int_equal(c->tls.until, imc_tls_today() + 1);
     free(c);
+}
+
+/* A day has 86,400 seconds, and begins at midnight. */
+static void days_are_counted_from_1970(void **state)
+{
+    (void)state;
+    pretended = 20453 * (time_t)86400;
+    assert_int_equal(imc_tls_today(), 20453);
+    pretended--;
+    assert_int_equal(imc_tls_today(), 20452);
+    pretended = 86399;
+    assert_int_equal(imc_tls_today(), 0);
+    pretended = 65535 * (time_t)86400;
+    assert_int_equal(imc_tls_today(), 65535);
+    pretended = 0;
 }
 
 /* What it is bound to, by these. */
@@ -925,7 +1006,7 @@ static void what_does_not_change_the_binding(void **state)
 {
     imapconnect_tls_options options;
     imapconnect_config config;
-    uint8_t binding[BOUND];
+    uint8_t binding[BOUND], other[BOUND], pins[IMAPCONNECT_PIN_SIZE + 1] = {1};
 
     (void)state;
     memset(&options, 0, sizeof options);
@@ -943,6 +1024,12 @@ static void what_does_not_change_the_binding(void **state)
     options.ticket_size = 1;
     bind_this("::1", IMAPCONNECT_TLS, 1, &config, binding);
     expect_bound_like(binding, "::1");
+    options.pins = pins;
+    options.pin_count = 1;
+    bind_this("::1", IMAPCONNECT_TLS, 1, &config, binding);
+    pins[IMAPCONNECT_PIN_SIZE] = 1; /* what stands behind the pins is none of them */
+    bind_this("::1", IMAPCONNECT_TLS, 1, &config, other);
+    assert_memory_equal(binding, other, sizeof other);
 }
 
 /* All of these differ from each other. */
@@ -952,27 +1039,31 @@ static void what_changes_the_binding(void **state)
         const char *host;
         int secure, verify;
         const char *pins, *cert, *cert_path, *ca, *ca_path;
-        int is_shared;
-    } cases[] = {{"imap.example.org", 1, 1, 0, 0, 0, 0, 0, 0},
-                 {"imap.example.or", 1, 1, 0, 0, 0, 0, 0, 0},
-                 {"imap.example.com", 1, 1, 0, 0, 0, 0, 0, 0},
-                 {"imap.example.org:994", 1, 1, 0, 0, 0, 0, 0, 0},
-                 {"imap.example.org:993", 2, 1, 0, 0, 0, 0, 0, 0},
-                 {"imap.example.org", 2, 1, 0, 0, 0, 0, 0, 0},
-                 {"imap.example.org", 1, 0, 0, 0, 0, 0, 0, 0},
-                 {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdef", 0, 0, 0, 0, 0},
-                 {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdeg", 0, 0, 0, 0, 0},
-                 {"imap.example.org", 1, 1, 0, "cert", 0, 0, 0, 0},
-                 {"imap.example.org", 1, 1, 0, "cerT", 0, 0, 0, 0},
-                 {"imap.example.org", 1, 1, 0, 0, "cert.pem", 0, 0, 0},
-                 {"imap.example.org", 1, 1, 0, 0, 0, "cert", 0, 0},
-                 {"imap.example.org", 1, 1, 0, 0, 0, 0, "cert.pem", 0},
-                 {"imap.example.org", 1, 1, 0, 0, 0, 0, "certs", 0},
-                 {"127.0.0.1", 1, 1, 0, 0, 0, 0, 0, 0},
-                 {"127.0.0.2", 1, 1, 0, 0, 0, 0, 0, 0},
-                 {"::1", 1, 1, 0, 0, 0, 0, 0, 0},
-                 {"imap.example.org", 1, 1, 0, 0, 0, 0, 0, 1}};
-    WOLFSSL_CTX *shared = wolfSSL_CTX_new(wolfSSLv23_client_method());
+    } cases[] = {
+        {"imap.example.org", 1, 1, 0, 0, 0, 0, 0},
+        {"imap.example.or", 1, 1, 0, 0, 0, 0, 0},
+        {"imap.example.com", 1, 1, 0, 0, 0, 0, 0},
+        {"jmap.example.org", 1, 1, 0, 0, 0, 0, 0},
+        {"imap.example.org:994", 1, 1, 0, 0, 0, 0, 0},
+        {"imap.example.org:1249", 1, 1, 0, 0, 0, 0, 0}, /* the same low byte as 993 */
+        {"imap.example.org:737", 1, 1, 0, 0, 0, 0, 0},
+        {"imap.example.org:33761", 1, 1, 0, 0, 0, 0, 0},
+        {"imap.example.org:993", 2, 1, 0, 0, 0, 0, 0},
+        {"imap.example.org", 2, 1, 0, 0, 0, 0, 0},
+        {"imap.example.org", 1, 0, 0, 0, 0, 0, 0},
+        {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdef", 0, 0, 0, 0},
+        {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdeg", 0, 0, 0, 0},
+        {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", 0, 0, 0, 0},
+        {"imap.example.org", 1, 1, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeg", 0, 0, 0, 0},
+        {"imap.example.org", 1, 1, 0, "cert", 0, 0, 0},
+        {"imap.example.org", 1, 1, 0, "cerT", 0, 0, 0},
+        {"imap.example.org", 1, 1, 0, 0, "cert.pem", 0, 0},
+        {"imap.example.org", 1, 1, 0, 0, 0, "cert", 0},
+        {"imap.example.org", 1, 1, 0, 0, 0, 0, "cert.pem"},
+        {"imap.example.org", 1, 1, 0, 0, 0, 0, "certs"},
+        {"127.0.0.1", 1, 1, 0, 0, 0, 0, 0},
+        {"127.0.0.2", 1, 1, 0, 0, 0, 0, 0},
+        {"::1", 1, 1, 0, 0, 0, 0, 0}};
     uint8_t bindings[COUNT(cases)][BOUND];
     size_t i, j;
 
@@ -984,21 +1075,22 @@ static void what_changes_the_binding(void **state)
         memset(&options, 0, sizeof options);
         imapconnect_config_init(&config);
         config.tls = &options;
-        options.pins = (const uint8_t *)cases[i].pins;
-        options.pin_count = cases[i].pins != 0;
+        if (cases[i].pins != 0) {
+            options.pin_count = strlen(cases[i].pins) / IMAPCONNECT_PIN_SIZE;
+            options.pins = exactly((const unsigned char *)cases[i].pins, options.pin_count * IMAPCONNECT_PIN_SIZE);
+        }
         options.cert_data = cases[i].cert;
         options.cert_size = cases[i].cert != 0 ? 4 : 0;
         options.cert_path = cases[i].cert_path;
         config.ca_data = cases[i].ca;
         config.ca_size = cases[i].ca != 0 ? 4 : 0;
         config.ca_path = cases[i].ca_path;
-        config.wolfssl_ctx = cases[i].is_shared ? shared : 0;
         bind_this(cases[i].host, cases[i].secure, cases[i].verify, &config, bindings[i]);
+        free((void *)(uintptr_t)options.pins);
         for (j = 0; j < i; j++)
             if (memcmp(bindings[i], bindings[j], sizeof bindings[i]) == 0)
                 fail_msg("%zu and %zu are bound to the same", i, j);
     }
-    wolfSSL_CTX_free(shared);
 }
 
 /* One part of what is bound: its length as wolfSSL has numbers, and its bytes. */
@@ -1038,6 +1130,52 @@ static void the_build_is_part_of_the_binding(void **state)
         add_part(&hash, "", 0); /* no pins, no certificate, no CAs */
     assert_int_equal(wc_Sha256Final(&hash, digest), 0);
     assert_memory_equal(binding, digest, sizeof binding);
+}
+
+/* What a context of the caller's trusts nobody can say, so that its tickets are no others'. */
+static void the_context_of_the_caller_changes_the_binding(void **state)
+{
+    imapconnect_tls_options options;
+    imapconnect_config config;
+    uint8_t with[BOUND], without[BOUND];
+
+    (void)state;
+    memset(&options, 0, sizeof options);
+    imapconnect_config_init(&config);
+    config.tls = &options;
+    bind_this("imap.example.org", IMAPCONNECT_TLS, 1, &config, without);
+    config.wolfssl_ctx = wolfSSL_CTX_new(wolfSSLv23_client_method());
+    bind_this("imap.example.org", IMAPCONNECT_TLS, 1, &config, with);
+    assert_memory_not_equal(with, without, sizeof with);
+    wolfSSL_CTX_free(config.wolfssl_ctx);
+}
+
+/* A handshake that fails may have failed because of the ticket: one was offered, there was no certificate, and there is
+   no other reason. */
+static void when_it_may_be_the_ticket(void **state)
+{
+    static const struct {
+        int ticket, leaf_seen, code, detail, told;
+    } cases[] = {{1, 0, IMAPCONNECT_E_TLS, -1, IMAPCONNECT_E_TICKET},
+                 {3, 0, IMAPCONNECT_E_TLS, -1, IMAPCONNECT_E_TICKET},
+                 {1, 0, IMAPCONNECT_E_WEAK, VERSION_ERROR, IMAPCONNECT_E_TICKET},
+                 {1, 0, IMAPCONNECT_E_WEAK, -1, IMAPCONNECT_E_WEAK},
+                 {1, 0, IMAPCONNECT_E_RESET, -1, IMAPCONNECT_E_RESET},
+                 {1, 1, IMAPCONNECT_E_TLS, -1, IMAPCONNECT_E_TLS},
+                 {0, 0, IMAPCONNECT_E_TLS, -1, IMAPCONNECT_E_TLS},
+                 {2, 0, IMAPCONNECT_E_TLS, VERSION_ERROR, IMAPCONNECT_E_TLS}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        imapconnect_tls tls;
+
+        memset(&tls, 0, sizeof tls);
+        tls.ticket = (uint8_t)cases[i].ticket;
+        tls.leaf_seen = (uint8_t)cases[i].leaf_seen;
+        tls.detail = (int16_t)cases[i].detail;
+        assert_int_equal(imc_tls_without_ticket(&tls, cases[i].code), cases[i].told);
+    }
 }
 
 /* An envelope round something: every changed bit, every other length, every other binding is noticed. */
@@ -1259,6 +1397,55 @@ static void silence_is_bounded(void **state)
     assert_in_range(i, 20, 500);
     assert_int_equal(code, -1);
     assert_int_equal(tls.lower_code, IMAPCONNECT_E_LIMIT);
+
+    memset(&tls, 0, sizeof tls);
+    tls.lower = &lower;
+    lower_answer = 512;
+    for (i = 0; i < 256; i++) /* 128 KB */
+        assert_int_equal(imc_tls_receive(0, bytes, sizeof bytes, &tls), 512);
+    lower_answer = 1;
+    assert_int_equal(imc_tls_receive(0, bytes, sizeof bytes, &tls), 1);
+    assert_int_equal(imc_tls_receive(0, bytes, sizeof bytes, &tls), -1);
+}
+
+/* With its AUTO_RETRY wolfSSL asks again and again: below nobody is asked twice in one call. */
+static void a_wait_is_one_look(void **state)
+{
+    imapconnect_transport lower;
+    imapconnect_tls tls;
+    char bytes[100];
+
+    (void)state;
+    memset(&lower, 0, sizeof lower);
+    memset(&tls, 0, sizeof tls);
+    lower.read = lower_read;
+    lower_answer = IMAPCONNECT_WANT_READ;
+    lower_calls = 0;
+    tls.lower = &lower;
+    assert_int_equal(imc_tls_receive(0, bytes, sizeof bytes, &tls), -2);
+    assert_int_equal(imc_tls_receive(0, bytes, sizeof bytes, &tls), -2);
+    assert_int_equal(lower_calls, 1);
+    imc_tls_begin(&tls);
+    assert_int_equal(tls.lower_code, 0); /* of the call before */
+    lower_answer = 5;
+    assert_int_equal(imc_tls_receive(0, bytes, sizeof bytes, &tls), 5);
+    assert_int_equal(lower_calls, 2);
+}
+
+/* wolfSSL says that nothing is wrong, and so does the transport: an error all the same, since something has failed. */
+static void an_error_that_nobody_knows(void **state)
+{
+    imapconnect_config config;
+    imapconnect_server server;
+    imapconnect_tls tls;
+
+    (void)state;
+    imapconnect_config_init(&config);
+    parse_server(&server, "imap.example.org");
+    assert_int_equal(imc_tls_prepare(&tls, &config, &server, IMAPCONNECT_TLS, 0), 0);
+    assert_int_equal(wolfSSL_get_error(tls.ssl, 1), 0);
+    assert_int_equal(imc_tls_code(&tls, 1), IMAPCONNECT_E_TLS);
+    imc_tls_free(&tls);
 }
 
 /* A handshake over such a transport ends with the transport's own code. */
@@ -1297,6 +1484,93 @@ static void a_handshake_with_nobody(void **state)
     }
 }
 
+/* A CA in PEM, that is valid now. */
+static int make_authority(unsigned char *pem, word32 room)
+{
+    byte bytes[1000];
+    WC_RNG random;
+    ecc_key key;
+    Cert made;
+    int count;
+
+    assert_int_equal(wc_InitRng(&random), 0);
+    assert_int_equal(wc_ecc_init(&key), 0);
+    assert_int_equal(wc_ecc_make_key(&random, 32, &key), 0);
+    assert_int_equal(wc_InitCert(&made), 0);
+    strcpy(made.subject.commonName, "CA");
+    made.isCA = made.selfSigned = 1;
+    made.sigType = CTC_SHA256wECDSA;
+    assert_true(wc_MakeCert(&made, bytes, sizeof bytes, 0, &key, &random) > 0);
+    count = wc_SignCert(made.bodySz, made.sigType, bytes, sizeof bytes, 0, &key, &random);
+    assert_true(count > 0);
+    count = wc_DerToPem(bytes, (word32)count, pem, room, CERT_TYPE);
+    wc_ecc_free(&key);
+    wc_FreeRng(&random);
+    return count;
+}
+
+static char folder[400];
+
+static const char *in_folder(const char *name)
+{
+    static char path[500];
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void write_file(const char *name, const void *bytes, int count)
+{
+    FILE *file = fopen(in_folder(name), "wb");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, (size_t)count, file), count);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void expect_loaded(const char *path, int code, unsigned skipped)
+{
+    imapconnect_config config;
+    imapconnect_server server;
+    imapconnect_tls tls;
+
+    imapconnect_config_init(&config);
+    parse_server(&server, "imap.example.org");
+    config.ca_path = path;
+    assert_int_equal(imc_tls_prepare(&tls, &config, &server, IMAPCONNECT_TLS, 1), code);
+    assert_int_equal(tls.skipped, skipped);
+    imc_tls_free(&tls);
+}
+
+/* SECURITY.md section 1: what counts is that a CA was loaded, whatever else is in the folder. */
+static void files_and_folders_of_cas(void **state)
+{
+    static const char *const names[] = {"a.pem", "b.pem", "README"};
+    const char *build = getenv("BUILD_DIR");
+    unsigned char pem[2000];
+    int count = make_authority(pem, sizeof pem);
+    size_t i;
+
+    (void)state;
+    assert_true(count > 0);
+    snprintf(folder, sizeof folder, "%s/cas.XXXXXX", build != 0 ? build : "/tmp");
+    assert_non_null(mkdtemp(folder));
+    expect_loaded(folder, IMAPCONNECT_E_NO_CA, 0);
+    write_file("README", "none\n", 5);
+    expect_loaded(folder, IMAPCONNECT_E_NO_CA, 1);
+    expect_loaded(in_folder("README"), IMAPCONNECT_E_CA_FILE, 0);
+    expect_loaded(in_folder("README/x"), IMAPCONNECT_E_NO_CA, 0);
+    expect_loaded(in_folder("nothing"), IMAPCONNECT_E_NO_CA, 0);
+    write_file("a.pem", pem, count);
+    expect_loaded(folder, 0, 1);
+    write_file("b.pem", pem, count);
+    expect_loaded(folder, 0, 1);
+    expect_loaded(in_folder("b.pem"), 0, 0);
+    for (i = 0; i < COUNT(names); i++)
+        assert_int_equal(remove(in_folder(names[i])), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /* With verification there must be a CA; without, none is needed. */
 static void preparing(void **state)
 {
@@ -1333,20 +1607,27 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_hash_of_pss),
     cmocka_unit_test(what_is_checked_in_a_chain),
     cmocka_unit_test(what_the_callback_refuses),
+    cmocka_unit_test(a_call_for_the_leaf_is_one_for_all),
     cmocka_unit_test(without_verification_a_certificate_must_still_be_there),
     cmocka_unit_test(the_last_day_of_a_certificate),
     cmocka_unit_test(a_pin_is_the_hash_of_the_key),
     cmocka_unit_test(a_ticket_is_good_for_a_day),
+    cmocka_unit_test(days_are_counted_from_1970),
     cmocka_unit_test(what_does_not_change_the_binding),
     cmocka_unit_test(what_changes_the_binding),
     cmocka_unit_test(the_build_is_part_of_the_binding),
+    cmocka_unit_test(the_context_of_the_caller_changes_the_binding),
+    cmocka_unit_test(when_it_may_be_the_ticket),
     cmocka_unit_test(a_changed_ticket_is_none),
     cmocka_unit_test(days_on_which_a_ticket_is_used),
     cmocka_unit_test(options_are_looked_at_first),
     cmocka_unit_test(suites_are_aead_with_ephemeral_keys),
     cmocka_unit_test(what_comes_from_below),
     cmocka_unit_test(silence_is_bounded),
+    cmocka_unit_test(a_wait_is_one_look),
+    cmocka_unit_test(an_error_that_nobody_knows),
     cmocka_unit_test(a_handshake_with_nobody),
+    cmocka_unit_test(files_and_folders_of_cas),
     cmocka_unit_test(preparing),
 };
 TEST_MAIN(tests)
