@@ -7,8 +7,8 @@
 #   ./build.sh firmware installs what is missing, builds the image of examples/firmware, and runs it against a Dovecot
 #                       of its own; fails when a step or a budget does
 #   ./build.sh check    installs what is missing, builds, and runs all that is known to look for faults: the tests, deeper
-#                       ones, analyzers, coverage, valgrind and its like, fuzzing, mutation. It takes about an hour.
-#                       `check NAME ...`: only these steps; `check -l`: which there are
+#                       ones, analyzers, coverage, valgrind and its like, fuzzing, guards taken out, mutation. It takes
+#                       about an hour. `check NAME ...`: only these steps; `check -l`: which there are
 #   ./build.sh coverage installs what is missing, and says which branches of imapconnect.h the tests take, those with
 #                       real servers, too: three minutes. `coverage full`: only the programs
 #   ./build.sh fuzz N   installs what is missing, and fuzzes each of the four targets for N seconds

@@ -67,7 +67,7 @@
       IMAPCONNECT_READ_SIZE       * the read buffer in the session, 400 bytes; 16384 is faster for messages
       IMAPCONNECT_WRITE_SIZE      * the write buffer in the session, 512 bytes; a name in a row of LIST must fit
       IMAPCONNECT_LOG_SIZE        * the log line in the session, 48 bytes
-      IMAPCONNECT_NO_TLS            no wolfSSL at all: `secure` must be 0, and there is no CRAM-MD5 either
+      IMAPCONNECT_NO_TLS            no wolfSSL at all: `secure` must be 0, and there is neither CRAM-MD5 nor SCRAM
       IMAPCONNECT_NO_TLS_OPTIONS  * no config.tls: no certificate of ours, no pins, no session tickets
       IMAPCONNECT_NO_SOCKETS        no sockets and no clock: set config.transport and config.clock
       IMAPCONNECT_NO_STRINGS        codes without texts and names
@@ -77,7 +77,8 @@
       IMAPCONNECT_NO_SEARCH       * no SEARCH
       IMAPCONNECT_NO_APPEND       * no APPEND
       IMAPCONNECT_NO_IDLE         * no waiting for news
-      IMAPCONNECT_NO_SASL         * config.auth is 0: CRAM-MD5 and LOGIN, in the documented order, and nothing else
+      IMAPCONNECT_NO_SASL         * config.auth is 0: CRAM-MD5 and LOGIN, in the documented order, and nothing else;
+                                    and no imapconnect_reason()
       IMAPCONNECT_NO_SCRAM        * the other mechanisms, but not SCRAM, which is the largest of them
       IMAPCONNECT_WIPE(p, n)        overwrites memory so that the compiler cannot leave it out
 
@@ -119,9 +120,9 @@
    Threads. A session belongs to one thread at a time; two sessions share nothing. wolfSSL_Init() races with
    itself: call it once before the first thread. wolfSSL_Cleanup() is never called here.
 
-   Errors. Below zero. NO and BAD to a command leave the session as it was; every other error ends it, and
-   every later call returns that same error and sends nothing, until imapconnect_disconnect() or
-   imapconnect_close().
+   Errors. Below zero. NO and BAD to a command leave the session as it was, and so do the others for which
+   imapconnect_code_is_fatal() is 0: an argument that cannot be sent, say. Every other error ends it, and every later
+   call returns that same error and sends nothing, until imapconnect_disconnect() or imapconnect_close().
 
    Limits. User name and password 255 bytes each, a token 16 KB, host 253; before the login 128 KB and 1,024 lines
    a reply; the name of a mailbox in a row of LIST some 380 bytes. User names and passwords of SCRAM go as they are,
@@ -344,8 +345,8 @@ IMAPCONNECT_API int imapconnect_code_is_fatal(int code);
      IMAPCONNECT_WANT_READ or IMAPCONNECT_WANT_WRITE and is called again later with the same arguments.
    - `read` and `write` return how many bytes they moved, more than 0 and at most `count`. 0 is forbidden and
      ends the session (IMAPCONNECT_E_TRANSPORT): platforms give it opposite meanings. The peer's end of the
-     stream is IMAPCONNECT_CLOSED. Every other failure is a negative number: one of the table comes through
-     to the caller as it is (IMAPCONNECT_E_RESET, say), any other as IMAPCONNECT_E_TRANSPORT.
+     stream is IMAPCONNECT_CLOSED. Every other failure is a negative number: one of the table that ends a session
+     comes through to the caller as it is (IMAPCONNECT_E_RESET, say), any other as IMAPCONNECT_E_TRANSPORT.
    - `open` returns a number from 0 up, which imapconnect() hands to its caller as the socket; WANT, or an
      error. `host` is a name or a numeric address without brackets, NUL-terminated, and valid for the call
      alone. `*milliseconds` holds what is left of the time limit; when `open` answers WANT it may lower the
@@ -400,14 +401,15 @@ IMAPCONNECT_API const char *imapconnect_list_next(const imapconnect_list *list, 
    them but the last has the bit IMAPCONNECT_LOG_MORE set too. */
 #define IMAPCONNECT_LOG_SENT     1 /* the client's line */
 #define IMAPCONNECT_LOG_RECEIVED 2 /* the server's line */
-#define IMAPCONNECT_LOG_NOTE     4 /* a remark of the library's own, "TLSv1.3 ..." */
+#define IMAPCONNECT_LOG_NOTE     4 /* a remark of the library's own: the cipher suite, once TLS is up */
 #define IMAPCONNECT_LOG_MORE     8
 
 /* The log procedure (the document's stsproc). `bytes` is a line without its CRLF, `count` bytes long, not
    NUL-terminated, and valid for the call alone: printable ASCII only, since any other byte is written as
    \xNN. Secrets are never in it: "***" stands for them. The bytes of literals from the server are left out. What the
    server says during SCRAM is in it; who has that can try passwords on it, as with a stored hash.
-   `user` is config.user. Return 0 to go on; anything else cancels the session (IMAPCONNECT_E_CANCELLED). */
+   `user` is config.user. Return 0 to go on; anything else cancels the session (IMAPCONNECT_E_CANCELLED), and what is
+   left of the line may still come. */
 typedef int (*imapconnect_log)(void *user, int direction, const char *bytes, size_t count);
 
 /* `event` of config.on_response. Every byte of every response comes once, in order, unaltered. */
@@ -543,7 +545,7 @@ typedef struct imapconnect_mailboxes {
 #define IMAPCONNECT_AUTH_OAUTHBEARER        0x002 /* the password is an access token; RFC 7628 */
 #define IMAPCONNECT_AUTH_XOAUTH2            0x004 /* the same, as Google and Microsoft want it */
 #define IMAPCONNECT_AUTH_SCRAM_SHA_256_PLUS 0x008 /* bound to the TLS connection; RFC 7677, RFC 9266 */
-#define IMAPCONNECT_AUTH_SCRAM_SHA_256      0x010 /* RFC 7677 */
+#define IMAPCONNECT_AUTH_SCRAM_SHA_256      0x010 /* RFC 7677; as -PLUS where both sides can do that */
 #define IMAPCONNECT_AUTH_SCRAM_SHA_1        0x020 /* RFC 5802 */
 #define IMAPCONNECT_AUTH_CRAM_MD5           0x040 /* RFC 2195 */
 #define IMAPCONNECT_AUTH_PLAIN              0x080 /* RFC 4616 */
@@ -580,9 +582,10 @@ typedef struct imapconnect_tls_options {
 
     /* Pins, of IMAPCONNECT_PIN_SIZE bytes each, one behind the other: SHA-256 of the public key in the server's own
        certificate, of its SubjectPublicKeyInfo in DER, as in RFC 7469 section 2.4. One of them must fit, or the
-       handshake ends with IMAPCONNECT_E_PIN. Name the next key beside the present one, and it can be rolled. With
-       IMAPCONNECT_VERIFY both must hold, the certificate and the pin. With IMAPCONNECT_NO_VERIFY the pin alone
-       decides: the certificate may be self-signed, expired and for another name, and no CA is needed. To get one:
+       handshake ends with IMAPCONNECT_E_PIN; pins without their number, or a number without pins, is
+       IMAPCONNECT_E_PARAMETER. Name the next key beside the present one, and it can be rolled. With IMAPCONNECT_VERIFY
+       both must hold, the certificate and the pin. With IMAPCONNECT_NO_VERIFY the pin alone decides: the certificate may
+       be self-signed, expired and for another name, and no CA is needed. To get one:
        openssl x509 -pubkey -noout | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary */
     const uint8_t *pins;
     size_t pin_count;
@@ -613,7 +616,7 @@ typedef struct imapconnect_config {
     int (*keep_going)(void *user);
 
     /* Sees every byte that the server sends as a response, see IMAPCONNECT_LINE. Return 0 to go on; anything
-       else cancels the session. `bytes` is valid for the call alone. */
+       else cancels the session, and the end of the line may still come. `bytes` is valid for the call alone. */
     int (*on_response)(void *user, int event, const char *bytes, size_t count);
 
     /* Milliseconds from any start, may wrap. 0: the platform's clock, which never goes back. */
@@ -624,10 +627,12 @@ typedef struct imapconnect_config {
     /* Trusted CA certificates, for `verify`; the first of these three that is set counts. None: the system's
        store, where wolfSSL can load it. */
 
-    /* A context of yours, with its CAs loaded, for any number of sessions; never changed or freed here. No setting of
-       it weakens a session. With a verify callback on its WOLFSSL_CERT_MANAGER every certificate is refused. A wolfSSL
-       without malloc (WOLFSSL_STATIC_MEMORY, WOLFSSL_NO_MALLOC, WOLFSSL_DYN_CERT) needs one, made by
-       wolfSSL_CTX_load_static_memory(); there a server that sends an old root along is refused (IMAPCONNECT_E_WEAK). */
+    /* A context of yours, with its CAs loaded, for any number of sessions; not freed here, no setting of it is changed,
+       and none weakens a session. wolfSSL itself keeps the intermediate certificates in it that servers have shown and
+       that were good then, and does not look at their dates again: take a new one now and then. With a verify callback
+       on its WOLFSSL_CERT_MANAGER every certificate is refused. A wolfSSL without malloc (WOLFSSL_STATIC_MEMORY,
+       WOLFSSL_NO_MALLOC, WOLFSSL_DYN_CERT) needs one, made by wolfSSL_CTX_load_static_memory(); there a server that sends
+       an old root along is refused (IMAPCONNECT_E_WEAK). */
     struct WOLFSSL_CTX *wolfssl_ctx;
     /* A buffer, in flash say, of ca_size bytes: IMAPCONNECT_DER, one certificate; IMAPCONNECT_PEM or 0, any
        number of them. */
@@ -644,12 +649,13 @@ typedef struct imapconnect_config {
     uint32_t max_reply;
     /* 1: calls return IMAPCONNECT_PENDING, and imapconnect_step() goes on. */
     int nonblocking;
-    /* 1: with `secure` 0 no LOGIN command is sent, not even where CRAM-MD5 failed (IMAPCONNECT_E_CLEARTEXT).
-     */
+    /* 1: with `secure` 0 nothing is sent that shows the password or a token, no LOGIN command where CRAM-MD5 failed,
+       and IMAPCONNECT_AUTH_IN_CLEAR does not count (IMAPCONNECT_E_CLEARTEXT). */
     int refuse_cleartext;
     /* IMAPCONNECT_AUTH_AUTO, or a sum of the others. */
     int auth;
-    /* The most iterations of SCRAM that the server may want, each of which is two blocks of the hash; 0: 600,000. */
+    /* The most iterations of SCRAM that the server may want, each of which is two blocks of the hash; 0: 600,000. Less
+       than 4,096 are never taken (RFC 7677 section 4). */
     uint32_t scram_iterations;
     /* Milliseconds after which IDLE is renewed; 0: 480,000, since some servers hang up after nine minutes. */
     uint32_t idle_renew;
@@ -662,7 +668,9 @@ typedef struct imapconnect_config {
 } imapconnect_config;
 
 /* Sets every member to zero, which is a default that works. */
-IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config);
+#define imapconnect_config_init(config) imapconnect_config_init_sized((config), sizeof(imapconnect_config))
+IMAPCONNECT_API void imapconnect_config_init_sized(imapconnect_config *config, size_t size);
+
 /* ---- the session ----
 
    Everything that a connection needs, in the caller's memory. The members are private; they stand here so that
@@ -719,7 +727,7 @@ typedef struct imapconnect_row { /* room >>rows: a row of a listing, while it ar
     uint8_t key;      /* the column that the next value belongs to, from 1; 0 for one that nobody asked for */
     uint8_t streams;  /* the next string goes to the caller as it arrives */
     uint8_t open;     /* a value has begun, ... */
-    uint8_t string;   /* ... quoted or as a literal, ... */
+    uint8_t string;   /* ... quoted or as a literal: the token that began it, ... */
     uint8_t cut;      /* ... and is too long */
     uint8_t depth;    /* parentheses that are open */
     uint8_t field[3]; /* values so far, outside of parentheses, in one, in two */
@@ -1225,8 +1233,8 @@ IMAPCONNECT_API int imapconnect_socket(const imapconnect_session *session);
 /* 1 when commands can be sent. */
 IMAPCONNECT_API int imapconnect_is_open(const imapconnect_session *session);
 
-/* 1 when TLS was up: what imapconnect_server_text() says came from the server. 0: anyone on the way may have
-   written it. */
+/* 1 when TLS was up: what imapconnect_server_text() says came through it, with `verify` from the server. 0: anyone on
+   the way may have written it. */
 IMAPCONNECT_API int imapconnect_is_encrypted(const imapconnect_session *session);
 
 /* Which way in was taken: "CRAM-MD5", "LOGIN", "SCRAM-SHA-256", ..., "PREAUTH", or "" before that. Static. */
@@ -1245,8 +1253,8 @@ IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *s
 #ifndef IMAPCONNECT_NO_SASL
 
 /* The response code of the last answer as a number, 0 for none. RFC 5530; ALERT, BADCHARSET and TRYCREATE RFC 3501
-   section 7.1; LIMIT also where the words alone, or with ALERT or UNAVAILABLE, speak of too many connections or
-   requests. */
+   section 7.1; LIMIT also where the words speak of too many connections or requests, without a code, with one that is
+   not known, with ALERT or UNAVAILABLE. */
 enum imapconnect_reason {
     IMAPCONNECT_REASON_NONE,
     IMAPCONNECT_REASON_UNKNOWN,              /* a code that is not one of these */
@@ -1279,7 +1287,8 @@ IMAPCONNECT_API int imapconnect_reason(const imapconnect_session *session);
    "authenticate", "login", "ready", "command", "idle", "logout". After an error, where it was then. Static. */
 IMAPCONNECT_API const char *imapconnect_phase(const imapconnect_session *session);
 
-/* The number below the error, for a log: wolfSSL's own, or the system's errno; 0 when there is none. */
+/* The number below the error, for a log: wolfSSL's own, the system's errno, or the resolver's EAI_...; 0 when there is
+   none. */
 IMAPCONNECT_API int imapconnect_detail(const imapconnect_session *session);
 
 /* Files in the folder of CA certificates that held none and were left out. */
@@ -1366,6 +1375,11 @@ IMAPCONNECT_API size_t imapconnect_ticket(const imapconnect_session *session, vo
 #endif
 #ifndef WOLFSSL_ALWAYS_VERIFY_CB
 #error "imapconnect.h: build wolfSSL with WOLFSSL_ALWAYS_VERIFY_CB, or no certificate can be checked."
+#endif
+#ifndef WOLFSSL_VERIFY_CB_ALL_CERTS
+/* An intermediate certificate with a weak signature would be refused with the leaf, when wolfSSL has it in the context
+   already: one that is shared would take the next server's leaf on its word. */
+#error "imapconnect.h: build wolfSSL with WOLFSSL_VERIFY_CB_ALL_CERTS, or it keeps certificates that were refused."
 #endif
 #if defined(WOLFSSL_NO_MALLOC) && !defined(WOLFSSL_DYN_CERT)
 /* A CA would keep a pointer to its key in memory that is free again, and that the next message from the server fills. */
@@ -3166,9 +3180,9 @@ static int imc_rows_end(imapconnect_engine *engine)
         return 0;
     if (engine->error == 0)
         engine->command->take(engine, IMC_TAKE_ROW, 0);
-    row->has = row->key = row->streams = 0;
-    row->base = 0;
-    memset(row->field, 0, sizeof row->field);
+    /* From `has` up to `count`: nothing of one row is left for the next. */
+    memset((char *)row + offsetof(imapconnect_row, has), 0,
+           offsetof(imapconnect_row, count) - offsetof(imapconnect_row, has));
     return 1;
 }
 
@@ -3188,7 +3202,7 @@ static IMC_APART int imc_rows_token(imapconnect_engine *engine, int token, const
         break;
     case IMC_STRING:
     case IMC_LITERAL_BEGIN:
-        imc_rows_open(row, 1);
+        imc_rows_open(row, token);
         break;
     case IMC_LITERAL_END:
         break;
@@ -3367,6 +3381,13 @@ static void imc_responses_keep(char *kept, uint8_t *length, size_t size, const c
     kept[*length] = '\0';
 }
 
+/* The same of the text for people. The reason why a token was refused says more than the NO behind it, and stays. */
+static void imc_responses_keep_text(imapconnect_reader *reader, const char *bytes, size_t count)
+{
+    if (!reader->explained)
+        imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, bytes, count);
+}
+
 /* An atom of a capability list. Most of them mean nothing here, and are told apart by their lengths. */
 static void imc_responses_atom(imapconnect_reader *reader, const char *word, size_t length)
 {
@@ -3460,8 +3481,7 @@ static size_t imc_responses_text_step(imapconnect_reader *reader, const char *by
         reader->text_position = IMC_TEXT_FREE;
         return *bytes == ' ';
     case IMC_TEXT_FREE:
-        if (!reader->explained)
-            imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, bytes, count);
+        imc_responses_keep_text(reader, bytes, count);
         return count;
     case IMC_TEXT_BASE64:
         imc_base64_take(reader, bytes, count, out);
@@ -3498,8 +3518,7 @@ static void imc_responses_begin_line(imapconnect_reader *reader)
     reader->found = reader->listed = 0;
 }
 
-/* A status word came; its text begins, and with it what is kept of the last answer. The reason why a token was refused
-   says more than the NO behind it, and stays. */
+/* A status word came; its text begins, and with it what is kept of the last answer. */
 static void imc_responses_begin_text(imapconnect_reader *reader)
 {
     reader->lexer.mode = IMC_TEXT;
@@ -3628,8 +3647,8 @@ static int imc_responses_space(imapconnect_reader *reader)
 /* The line ended before "]": there was no code, and what was taken for one is text. */
 static void imc_responses_no_code(imapconnect_reader *reader)
 {
-    imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, "[", 1);
-    imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, reader->code, reader->code_length);
+    imc_responses_keep_text(reader, "[", 1);
+    imc_responses_keep_text(reader, reader->code, reader->code_length);
     reader->code[0] = '\0';
     reader->code_length = 0;
 }
@@ -3642,6 +3661,8 @@ static int imc_responses_end_line(imapconnect_reader *reader)
         reader->listed = reader->found;
     if (saw == IMC_SAW_CONTINUATION && reader->base64_count != 0)
         reader->base64_bad = IMC_BASE64_BAD;
+    if ((saw == IMC_SAW_EXPUNGE || saw == IMC_SAW_FETCH) && reader->number == 0)
+        saw = IMC_SAW_GARBAGE; /* there is no message 0: section 9, nz-number */
     if (reader->text_position >= IMC_TEXT_CODE_WORD && reader->text_position <= IMC_TEXT_CODE_CAPABILITY)
         imc_responses_no_code(reader);
     reader->text_position = IMC_TEXT_IGNORED;
@@ -3811,7 +3832,7 @@ static void imc_commands_open_literal(imapconnect_engine *engine, size_t count)
     imc_commands_line_end(engine);
     writer->literal = 1;
     writer->waiting = !pushes;
-    writer->pushed = (uint8_t)pushes;
+    writer->pushed |= (uint8_t)pushes; /* the one before may still be on its way */
 }
 
 /* May this text stand in a quoted string? One with bytes above 0x7f may once the server takes UTF-8, and if it is that:
@@ -3900,7 +3921,7 @@ static void imc_commands_upload(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
     size_t left = writer->number[writer->numbers] - writer->offset;
-    size_t room = imc_bytes_least(left, sizeof writer->out - writer->used);
+    size_t room = imc_bytes_least(left, sizeof writer->out.bytes - writer->used);
     int got;
     if (left == 0) {
         writer->open = 0;
@@ -4041,7 +4062,7 @@ static void imc_commands_text(imapconnect_engine *engine)
     imapconnect_writer *writer = &engine->writer;
     const char *next = writer->text[writer->texts] + writer->offset;
     int quoted = writer->open >= 'a' && !writer->literal;
-    size_t count = imc_bytes_length(next, quoted ? 1 : sizeof writer->out - writer->used);
+    size_t count = imc_bytes_length(next, quoted ? 1 : sizeof writer->out.bytes - writer->used);
     if (writer->offset == 0 && writer->literal && writer->open == 'p')
         imc_commands_mask(engine);
     writer->offset += count;
@@ -4082,7 +4103,7 @@ static void imc_commands_argument(imapconnect_engine *engine)
 static void imc_commands_format(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
-    size_t room = sizeof writer->out - writer->used, count = 0;
+    size_t room = sizeof writer->out.bytes - writer->used, count = 0;
     while (count < room && writer->format[count] != '\0' && writer->format[count] != '%')
         count++;
     imc_commands_show(engine, writer->format, count);
@@ -4094,7 +4115,7 @@ static void imc_commands_fill(imapconnect_engine *engine)
 {
     imapconnect_writer *writer = &engine->writer;
     while (writer->format != 0 && !writer->waiting && engine->error == 0 &&
-           sizeof writer->out - writer->used >= IMC_WRITE_ROOM) {
+           sizeof writer->out.bytes - writer->used >= IMC_WRITE_ROOM) {
         if (writer->open) {
             imc_commands_argument(engine);
         } else if (*writer->format == '%') {
@@ -4467,7 +4488,7 @@ static void imc_engine_answer_token(imapconnect_engine *engine, const imc_mechan
         reader->text_length = 0;
         imc_responses_keep(reader->text, &reader->text_length, sizeof reader->text, engine->writer.out.bytes,
                            reader->challenge);
-        reader->explained = 1;
+        reader->explained = reader->text_length;
         if (imc_bytes_holds(reader->text, "invalid_token") || imc_bytes_holds(reader->text, "\"400\"") ||
             imc_bytes_holds(reader->text, "\"401\""))
             engine->login_error = IMAPCONNECT_E_TOKEN;
@@ -4891,7 +4912,7 @@ static void imc_engine_begin(imapconnect_engine *engine, const struct imc_comman
 {
     engine->command = command;
     if ((command->traits & IMC_SELECTS) != 0)
-        engine->exists = IMC_UNKNOWN;
+        engine->exists = 0; /* those of the mailbox before count no more */
     if ((command->traits & IMC_ASKS) != 0 && !engine->asked)
         imc_engine_send(engine, IMC_ASKING, "CAPABILITY");
     else
@@ -4924,6 +4945,8 @@ static void imc_engine_declined(imapconnect_engine *engine, int code)
     code = engine->command->refused;
     if (code == IMAPCONNECT_E_NO && engine->reader.saw == IMC_SAW_TAGGED_BAD)
         code = IMAPCONNECT_E_BAD;
+    if ((engine->command->traits & IMC_SELECTS) != 0)
+        engine->exists = IMC_UNKNOWN;
     imc_engine_finish(engine, code);
     if (imc_commands_are_sent(&engine->writer))
         return;
@@ -6586,7 +6609,7 @@ static int imc_tls_set_options(imapconnect_tls *tls, const imapconnect_config *c
     tls->secure = (uint8_t)secure;
     if (options == 0)
         return 0;
-    if (options->pins == 0 && options->pin_count != 0)
+    if ((options->pins == 0) != (options->pin_count == 0)) /* who forgets the number wants pins all the same */
         return IMAPCONNECT_E_PARAMETER;
     code = imc_tls_set_own(tls->ssl, options);
     return code != 0 ? code : imc_tls_set_ticket(tls);
@@ -7069,7 +7092,7 @@ static IMC_APART int imc_session_wait(imapconnect_session *session, int want)
         return IMAPCONNECT_PENDING;
     if (config->keep_going != 0 && config->keep_going(config->user) != 0)
         return IMAPCONNECT_E_CANCELLED;
-    if (config->transport.wait == 0)
+    if (config->transport.wait == 0 || session->engine.error != 0) /* a callback may have closed the session */
         return 0;
     left = (uint32_t)imc_bytes_least(session->patience, config->keep_going != 0 ? IMC_SLICE : session->patience);
     code = config->transport.wait(config->transport.context, session->wants, left);
@@ -7091,9 +7114,9 @@ static int imc_session_late(imapconnect_session *session)
 static int imc_session_wakes(imapconnect_session *session)
 {
     imapconnect_engine *engine = &session->engine;
-    if (engine->state != IMC_IDLE || (!engine->enough && imc_session_left(session) > 0))
-        return 0;
-    if (session->in_at < session->in_end)
+    if (engine->state != IMC_IDLE || session->step != engine->step)
+        return 0; /* a wait that has only just begun has its time before it */
+    if (session->in_at < session->in_end || (!engine->enough && imc_session_left(session) > 0))
         return 0; /* what is here already is told first */
     engine->command->next(engine);
     return 1;
@@ -7204,9 +7227,10 @@ static int imc_session_call(imapconnect_session *session, const struct imc_comma
  * The documented call, its siblings, and what can be asked. Invariant: what can be known to be wrong is
  * refused before a byte leaves. Nothing here knows the protocol. */
 
-IMAPCONNECT_API void imapconnect_config_init(imapconnect_config *config)
+/* The size is the caller's: one with other switches has another one, and nothing behind it is touched. */
+IMAPCONNECT_API void imapconnect_config_init_sized(imapconnect_config *config, size_t size)
 {
-    memset(config, 0, sizeof *config);
+    memset(config, 0, size);
 }
 
 IMAPCONNECT_API int imapconnect_init_sized(imapconnect_session *session, const imapconnect_config *config,
@@ -7421,7 +7445,7 @@ IMAPCONNECT_API const char *imapconnect_server_text(const imapconnect_session *s
 
 /* In the order of enum imapconnect_reason. "Too many simultaneous connections", "Maximum number of connections from
    user+IP exceeded", "Request is throttled" and the like come without a code, with ALERT or with UNAVAILABLE; any other
-   code says more than the words. */
+   code that is known says more than the words. */
 IMAPCONNECT_API int imapconnect_reason(const imapconnect_session *session)
 {
     static const char *const words[] = {"ALERT",
@@ -7531,8 +7555,6 @@ static void imc_select_take(imapconnect_engine *engine, int what, const imc_slic
     (void)piece;
     if (what == IMC_TAKE_CODE)
         imc_select_code(engine);
-    else if (what == IMC_TAKE_NEWS && engine->reader.saw == IMC_SAW_EXISTS)
-        row->is.selection.messages = engine->exists;
     else if (what == IMC_TAKE_NEWS && engine->reader.saw == IMC_SAW_RECENT)
         row->is.selection.recent = engine->reader.number;
     else if (what == IMC_TAKE_VALUE)
@@ -7541,7 +7563,6 @@ static void imc_select_take(imapconnect_engine *engine, int what, const imc_slic
         if (row->field[0] != 1)
             imc_rows_malformed(engine);
         imc_rows_set_flags(&row->is.selection.flags, row->flags); /* the last list counts: section 7.2.6 */
-        row->flags = 0;
     }
 }
 
@@ -7551,9 +7572,9 @@ static void imc_select_end(imapconnect_engine *engine)
     const imapconnect_row *row = &engine->writer.out.in.row;
     imapconnect_selection *selection = (imapconnect_selection *)engine->user;
     engine->read_only = (engine->command->traits & IMC_EXAMINES) != 0 || imc_rows_said(engine, "READ-ONLY");
-    engine->exists = row->is.selection.messages; /* not those of the mailbox before */
     if (selection != 0) {
         *selection = row->is.selection;
+        selection->messages = engine->exists; /* an EXPUNGE may have come behind EXISTS: section 7.4.1 */
         if (!row->finished)
             imc_rows_set_flags(&selection->permanent_flags, 0x6f); /* but \Recent */
         selection->read_only = engine->read_only;
@@ -7823,6 +7844,8 @@ static void imc_status_take(imapconnect_engine *engine, int what, const imc_slic
     imapconnect_row *row = &engine->writer.out.in.row;
     uint32_t number;
     (void)piece;
+    if (what > IMC_TAKE_ROW)
+        return; /* news may come before the command has left, while its bytes stand where the row will be */
     if (what == IMC_TAKE_ROW ? row->field[0] != 2 || row->field[1] % 2 != 0 : (row->depth != 0) != row->field[0])
         imc_rows_malformed(engine);
     else if (row->depth == 1 && row->field[1] % 2 == 0)
@@ -7932,8 +7955,10 @@ static void imc_fetch_key(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
     row->key = imc_rows_word(engine, "UID\0RFC822.SIZE\0INTERNALDATE\0FLAGS\0");
-    if (row->key == IMC_KEY_FLAGS)
+    if (row->key == IMC_KEY_FLAGS) {
         imc_fetch_has(row);
+        row->flags = 0; /* should they come twice, the last list counts */
+    }
 }
 
 /* -- listing -- */
@@ -7942,7 +7967,7 @@ static void imc_fetch_key(imapconnect_engine *engine)
 static void imc_messages_date(imapconnect_engine *engine)
 {
     const imapconnect_row *row = &engine->writer.out.in.row;
-    if (!row->string || row->length != 26)
+    if (row->string != IMC_STRING || row->length != 26)
         imc_rows_malformed(engine);
     else
         memcpy(engine->writer.out.in.row.is.message.internal_date, imc_rows_text(engine), 26);
@@ -8009,7 +8034,7 @@ static void imc_messages_row(imapconnect_engine *engine)
         code = IMAPCONNECT_E_RESPONSE;
     else if ((row->has & (IMC_HAS_SIZE | IMC_HAS_DATE)) == 0)
         code = 0;
-    else if (code == 0 && (engine->reader.number == 0 || engine->reader.number > engine->exists))
+    else if (code == 0 && engine->reader.number - 1 >= engine->exists) /* 0 is none, either */
         code = IMAPCONNECT_E_FETCH_SEQUENCE;
     message->sequence = engine->reader.number;
     imc_rows_set_flags(&message->flags, row->flags);
@@ -8021,7 +8046,6 @@ static void imc_messages_row(imapconnect_engine *engine)
     if (code != 0)
         imc_engine_fail(engine, code);
     memset(message, 0, sizeof *message);
-    row->flags = 0;
 }
 
 /* A message that goes away would move the numbers of those behind it, so during FETCH the server must keep it: RFC 3501

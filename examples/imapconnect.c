@@ -1233,8 +1233,10 @@ static int look_again(program *p, imapconnect_session *imap, const char *server)
     if (p->check.certificate == 0)
         return code;
     p->tls.pin_count = 0;
+    p->tls.pins = 0;
     code = look(p, imap, server, IMAPCONNECT_NO_VERIFY);
     p->tls.pin_count = pins;
+    p->tls.pins = pins != 0 ? p->pins : 0;
     return code;
 }
 

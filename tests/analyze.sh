@@ -223,7 +223,8 @@ run_cppcheck() {
         # The scope of a variable is a matter of style: here they stand where the function begins.
         # shellcheck disable=SC2086
         analyze cppcheck --quiet --std=c99 -D_POSIX_C_SOURCE=200809L -D__GNUC__=12 -DAI_NUMERICHOST=4 \
-            -DWOLFSSL_ALWAYS_VERIFY_CB -DIMAPCONNECT_IMPLEMENTATION $switches --library=posix --inconclusive \
+            -DWOLFSSL_ALWAYS_VERIFY_CB -DWOLFSSL_VERIFY_CB_ALL_CERTS -DIMAPCONNECT_IMPLEMENTATION $switches \
+            --library=posix --inconclusive \
             --enable=warning,style,performance,portability --suppress=variableScope unit.c
         judge "cppcheck $switches" cppcheck
     done

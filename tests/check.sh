@@ -50,6 +50,20 @@ all_end() {
     return $all_ended
 }
 
+# writable_in OBJECT: variables that can be written, and sections that hold any.
+writable_in() {
+    size -A "$1" | awk '/^\.(data|bss|tdata|tbss)/ && $2 > 0 {print $1, $2}'
+    nm "$1" | awk '$2 ~ /^[bBdDCsSgG]$/ {print $3}'
+}
+
+# recursive_in CALLS: functions that call themselves, in any number of steps, of what gcc's -fcallgraph-info has written.
+# Calls through pointers are not seen.
+recursive_in() {
+    sed -n 's/^edge: { sourcename: "\([^"]*\)" targetname: "\([^"]*\)".*/\1 \2/p' "$1" >"$1.pairs"
+    awk '$1 == $2 { print $1 }' "$1.pairs"
+    { tsort "$1.pairs" >/dev/null; } 2>&1
+}
+
 # test_transcripts.c with each dialogue only at once and byte by byte, for tools under which the whole matrix takes too
 # long.
 quick_transcripts() {

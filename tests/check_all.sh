@@ -35,6 +35,7 @@ clang-O2 | 3600 | env TEST_CC=clang TEST_LEVEL=-O2 TEST_SANITIZE= sh tests/run.s
 variants | 3600 | sh tests/variants.sh
 deep | 7200 | env DEEP=1 sh tests/run.sh test_transcripts.c test_torture.c
 fuzz | 3600 | sh tests/fuzz.sh 180
+guards | 3600 | sh tests/guards.sh
 mutation | 7200 | sh tests/mutate.sh engine,wolfssl,commands,sasl,responses,lexer
 END
 }

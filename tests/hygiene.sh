@@ -40,7 +40,7 @@ object() {
     output=$1
     shift
     # shellcheck disable=SC2086
-    gcc -std=c99 $posix $warnings -Os -fno-pic "$@" -c $here/implement.c -o "$output"
+    gcc -std=c99 $posix $warnings -Wvla -Os -fno-pic "$@" -c $here/implement.c -o "$output"
 }
 
 # ---- compilers, standards, orders ----
@@ -181,6 +181,18 @@ for missing in NO_FILESYSTEM NO_ASN_TIME NO_SESSION_CACHE WOLFSSL_NO_CLIENT_AUTH
         -I"$work" -I/usr/include
 done
 
+# Called too late, the callback's refusal of an intermediate certificate does not undo what wolfSSL has kept of it.
+for missing in WOLFSSL_ALWAYS_VERIFY_CB WOLFSSL_VERIFY_CB_ALL_CERTS; do
+    echo "#include <wolfssl/options.h>
+#undef $missing" >"$work/user_settings.h"
+    object "$work/missing.o" -DWOLFSSL_USER_SETTINGS -I"$work" -I/usr/include >"$work/out" 2>&1
+    if grep -q "error.*$missing" "$work/out"; then
+        ok "a wolfSSL without $missing: advice"
+    else
+        not_ok "a wolfSSL without $missing: advice" "no #error names it"
+    fi
+done
+
 # Each group of commands can be left out, alone and with the others, and leaves nothing behind that is unused.
 groups='MAILBOXES MESSAGES SEARCH APPEND IDLE'
 for group in $groups COMMANDS; do
@@ -229,12 +241,6 @@ strangers() {
     done
 }
 
-# Variables that can be written, and sections that hold any.
-writable() {
-    size -A "$work/object.o" | awk '/^\.(data|bss|tdata|tbss)/ && $2 > 0 {print $1, $2}'
-    nm "$work/object.o" | awk '$2 ~ /^[bBdDCsSgG]$/ {print $3}'
-}
-
 exported() {
     nm -g --defined-only "$work/object.o" | awk '{print $3}' | sort
 }
@@ -245,7 +251,7 @@ inspect() {
     shift
     check "$name: compiles" object "$work/object.o" "$@"
     empty "$name: exported names begin with imapconnect" "$(exported | grep -Ev '^imapconnect(_|$)')"
-    empty "$name: nothing writable" "$(writable)"
+    empty "$name: nothing writable" "$(writable_in "$work/object.o")"
 }
 
 wolf='wolfSSL|wc_|Base64_'
@@ -253,6 +259,8 @@ inspect "whole"
 empty "whole: calls libc and wolfSSL alone" "$(strangers "$wolf" "$memory $compiler $files $sockets")"
 sed -n 's/^IMAPCONNECT_API .*[ *]\(imapconnect[a-z0-9_]*\)(.*/\1/p' imapconnect.h | sort -u >"$work/declared"
 exported >"$work/exported"
+check "whole: calls are told" object "$work/calls.o" -O0 -fcallgraph-info
+empty "whole: no function calls itself" "$(recursive_in "$work/calls.ci")"
 check "what is declared is what is exported" diff "$work/declared" "$work/exported"
 inspect "NO_TLS" $no_tls
 empty "NO_TLS: calls libc alone" "$(strangers - "$memory $compiler $files $sockets")"

@@ -42,7 +42,7 @@ budgets='m3       linked:connect      12544   8192
 
 # ---- the groups of functions ----
 
-connect='config_init init_sized list_init list_next command noop disconnect close strerror'
+connect='config_init_sized init_sized list_init list_next command noop disconnect close strerror'
 documented='check select_mailbox list_messages recv_headers recv_message set_message_flags expunge_messages
     copy_message list_mailboxes list_subscribed_mailboxes create_mailbox delete_mailbox subscribe_mailbox
     unsubscribe_mailbox rename_mailbox'

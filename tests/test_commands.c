@@ -214,11 +214,11 @@ static void secrets_are_wiped_once_sent(void **state)
 {
     wire *w = new_wire(1200);
     imapconnect_writer *writer = &w->engine.writer;
-    char password[256];
+    char password[IMAPCONNECT_WRITE_SIZE / 2 + 1]; /* each byte of it leaves as two */
 
     (void)state;
-    memset(password, '"', 255);
-    password[255] = '\0';
+    memset(password, '"', sizeof password - 1);
+    password[sizeof password - 1] = '\0';
     set_texts(w, "joe", password, 0);
     imc_commands_begin(&w->engine, "LOGIN %s %p");
     assert_int_equal(writer->secret, 1);

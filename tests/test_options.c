@@ -386,6 +386,44 @@ static void a_pin_that_does_not_fit(void **state)
     }
 }
 
+/* RFC 7469 section 2.4, of the key that this kind of server has. */
+static void pin_of(int kind, uint8_t *pin)
+{
+    const tunnel_der *leaf = &tunnel_leaves[kind];
+    imc_certificate certificate;
+    const imc_slice *subject = &certificate.field[IMC_DER_SUBJECT], *key = &certificate.field[IMC_DER_KEY];
+    const unsigned char *info;
+
+    assert_true(imc_der_certificate(leaf->bytes, (size_t)leaf->count, &certificate));
+    info = subject->bytes + subject->count;
+    assert_int_equal(wc_Sha256Hash(info, (word32)(key->bytes + key->count - info), pin), 0);
+}
+
+/* The right key is enough without verification, and not with it. */
+static void a_pin_is_no_way_round_the_chain(void **state)
+{
+    static const int codes[TUNNEL_KINDS] = {0,
+                                            IMAPCONNECT_E_NAME,
+                                            IMAPCONNECT_E_UNTRUSTED,
+                                            IMAPCONNECT_E_UNTRUSTED,
+                                            IMAPCONNECT_E_EXPIRED,
+                                            IMAPCONNECT_E_NOT_YET_VALID};
+    uint8_t pin[IMAPCONNECT_PIN_SIZE];
+
+    (void)state;
+    options.pins = pin;
+    options.pin_count = 1;
+    for (int kind = 0; kind < TUNNEL_KINDS; kind++) {
+        pin_of(kind, pin);
+        for (int is_tls12 = 0; is_tls12 < 2; is_tls12++) {
+            assert_int_equal(shake(kind, is_tls12, 0), 0);
+            end();
+            assert_int_equal(shake(kind, is_tls12, 1), codes[kind]);
+            end();
+        }
+    }
+}
+
 /* ---- tickets ---- */
 
 static void sessions_are_resumed(void **state)
@@ -420,6 +458,10 @@ static void only_a_session_inside_tls_has_a_ticket(void **state)
     session.secured = 1;
     assert_int_equal(imapconnect_ticket(&session, ticket, sizeof ticket), 0); /* it has not come */
     count = take_ticket();
+    session.secured = 0;
+    assert_int_equal(imapconnect_ticket(&session, ticket, sizeof ticket),
+                     0); /* nor is it given once that has ended */
+    session.secured = 1;
     assert_false(has_bytes(ticket, count, TUNNEL_HOST, sizeof TUNNEL_HOST - 1)); /* no certificate in it */
     assert_int_equal(imapconnect_ticket(&session, 0, 0), count);                 /* so long it would be */
     assert_int_equal(imapconnect_ticket(&session, 0, sizeof ticket), count);
@@ -560,6 +602,7 @@ static const struct CMUnitTest tests[] = {
     OPTIONS(a_certificate_of_ours),
     OPTIONS(a_certificate_without_its_key),
     OPTIONS(a_pin_that_does_not_fit),
+    OPTIONS(a_pin_is_no_way_round_the_chain),
     OPTIONS(sessions_are_resumed),
     OPTIONS(only_a_session_inside_tls_has_a_ticket),
     OPTIONS(no_ticket_unless_wanted),

@@ -331,6 +331,13 @@ static void what_is_asked_for(void **state)
                                      "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
                                      "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305");
     imapconnect_close(&session);
+    begin(&config, "");
+    session_of_fake = &session;
+    assert_int_equal(imapconnect(&session, "127.0.0.1", "tim", "x", 0, 0, IMAPCONNECT_TLS, IMAPCONNECT_NO_VERIFY),
+                     IMAPCONNECT_CLOSED);
+    assert_int_equal(fake.min_rsa, 2048);
+    assert_string_equal(fake.sni, ""); /* RFC 6066 section 3: an address is no HostName */
+    imapconnect_close(&session);
 }
 
 /* SECURITY 1: the mode is set in both branches, on the object with our callback, on a context of ours without one. On

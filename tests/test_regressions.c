@@ -760,6 +760,48 @@ static void what_everybody_knows_of_a_ca_proves_nothing(void **state)
     }
 }
 
+/* SECURITY 1: where wolfSSL calls the callback for the leaf alone, what was sent behind it is looked at, too. The algorithm
+   of the second certificate is made one that is too weak. */
+static void what_stands_behind_the_leaf_is_looked_at(void **state)
+{
+    static const unsigned char ecdsa[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03};
+    unsigned char weak[sizeof authority.certificate];
+    size_t at = authority.size - sizeof ecdsa - 1;
+    WOLFSSL_CTX *context = shared_context();
+    WOLFSSL_BUFFER_INFO certificates[2];
+    WOLFSSL_X509_STORE_CTX store;
+    imapconnect_config config;
+    imapconnect_server server;
+    imapconnect_tls tls;
+
+    (void)state;
+    memcpy(weak, authority.certificate, sizeof weak);
+    while (memcmp(weak + at, ecdsa, sizeof ecdsa) != 0)
+        at--;
+    weak[at + sizeof ecdsa] = 1; /* ecdsa-with-SHA224, RFC 5758 section 3.2 */
+    imapconnect_config_init(&config);
+    memset(&tls, 0, sizeof tls);
+    tls.self = &tls;
+    tls.verify = 1;
+    tls.config = &config;
+    tls.context = context;
+    tls.server = &server;
+    assert_int_equal(imc_names_parse(&server, "localhost", 993), 0);
+    certificates[0].buffer = good.certificate;
+    certificates[0].length = (unsigned)good.size;
+    certificates[1].buffer = weak;
+    certificates[1].length = (unsigned)authority.size;
+    memset(&store, 0, sizeof store);
+    store.userCtx = &tls;
+    store.certs = certificates;
+    store.totalCerts = 1;
+    assert_int_equal(imc_tls_verify(1, &store), 1);
+    store.totalCerts = 2;
+    assert_int_equal(imc_tls_verify(1, &store), 0);
+    assert_int_equal(tls.refused, IMAPCONNECT_E_WEAK);
+    wolfSSL_CTX_free(context);
+}
+
 /* ---- a record that is stuck ---- */
 
 /* wolfSSL answers a KeyUpdate from within a read, and sends what is stuck with it; whoever then repeats the write
@@ -1304,6 +1346,7 @@ static void keep_going_is_called_while_nothing_waits(void **state)
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(a_manager_with_a_callback_of_its_own_is_not_believed),
+                                          cmocka_unit_test(what_stands_behind_the_leaf_is_looked_at),
                                           cmocka_unit_test(what_everybody_knows_of_a_ca_proves_nothing),
                                           cmocka_unit_test(a_key_update_does_not_double_a_command),
                                           cmocka_unit_test(a_stuck_answer_does_not_behead_a_command),

@@ -245,10 +245,13 @@ static void only_what_the_command_asked_for(void **state)
 /* Of these FETCH alone has a number in front: what has one and should not is not what it is called. */
 static void the_number_belongs_to_fetch(void **state)
 {
+    wanted zero = {"FETCH", 0, 0, IMAPCONNECT_E_RESPONSE};
+
     (void)state;
     check("X", "* 5 X a\r\n", "");
     check("LIST", "* 5 LIST () \"/\" a\r\n", "");
-    check("FETCH", "* 0 FETCH (UID 5)\r\n", "1.0'UID' 1.1'5' $1 N "); /* it is for the command to refuse it */
+    check("FETCH", "* 1 FETCH (UID 5)\r\n", "1.0'UID' 1.1'5' $1 N ");
+    check_as(&zero, "* 0 FETCH (UID 5)\r\n", "1.0'UID' 1.1'5' $1 "); /* the command may have refused it before */
 }
 
 static void the_number_of_a_row(void **state)

@@ -834,6 +834,25 @@ static void nothing_of_scram_stays_on_the_stack(void **state)
     check_scram_stack(long_password, (const char *)hashed, sizeof hashed);
 }
 
+/* What a hash has worked on stays in its structure, which may be anybody's memory. */
+static void a_hash_that_has_ended_is_empty(void **state)
+{
+    static const int kinds[] = {IMC_MD5, IMC_SHA_1, IMC_SHA_256};
+    size_t i, k;
+
+    (void)state;
+    for (i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        unsigned char digest[32];
+        imc_hash hash;
+
+        imc_hash_begin(&hash, kinds[i]);
+        imc_hash_add(&hash, "tanstaaftanstaaf", 16);
+        assert_int_equal(imc_hash_end(&hash, digest), 0);
+        for (k = 0; k < sizeof hash; k++)
+            assert_int_equal(((unsigned char *)&hash)[k], 0);
+    }
+}
+
 /* SECURITY.md section 3, 32: what was begun or copied is freed once, whatever it was for. */
 static void every_hash_is_freed(void **state)
 {
@@ -965,6 +984,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(nonces_differ),
     cmocka_unit_test(nothing_secret_stays_on_the_stack),
     cmocka_unit_test(nothing_of_scram_stays_on_the_stack),
+    cmocka_unit_test(a_hash_that_has_ended_is_empty),
     cmocka_unit_test(every_hash_is_freed),
     cmocka_unit_test(the_proof_does_not_stay_on_the_stack),
     cmocka_unit_test(no_piece_of_a_payload_stays_on_the_stack),

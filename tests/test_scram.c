@@ -455,6 +455,8 @@ static void check_no_secret(const peer *p)
     size_t i, at;
 
     assert_false(holds(&p->session, sizeof p->session, password, 8));
+    for (i = 0; i < sizeof p->session.engine.scram; i++) /* what the server had to prove itself with */
+        assert_int_equal(p->session.engine.scram[i], 0);
     for (i = 0; p->computed && i < COUNT(all); i++)
         for (at = 0; at < 32; at += 8)
             assert_false(holds(&p->session, sizeof p->session, all[i] + at, 8));

@@ -919,19 +919,39 @@ static size_t to_quoted(const char *from, size_t count, char *to)
     return made;
 }
 
-/* A line of the client that is base64 of "user SP digest" is the CRAM-MD5 response, RFC 2195. */
+/* The CRAM-MD5 response, "user SP digest"; the last message of SCRAM, which has the proof; what has the password in it. */
+static int gives_away(const transcript *t, const char *plain, size_t count)
+{
+    size_t user = strlen(t->user), password = strlen(t->password);
+
+    if (count == user + 33 && memcmp(plain, t->user, user) == 0 && plain[user] == ' ')
+        return 1;
+    return (count > 2 && memcmp(plain, "c=", 2) == 0) ||
+           (password > 3 && has_bytes(plain, count, t->password, password));
+}
+
+/* A line of the client, or its last word, that is base64 of something secret. Of a long one the beginning and the end,
+   since it leaves in pieces. */
 static void add_response_secrets(reader *r, const segment *s)
 {
     char plain[1024];
-    size_t user = strlen(r->t->user), count = 0;
+    const char *bytes = s->data.bytes, *end = 0;
+    size_t count = 0, known = 0, some = 0;
 
-    if (s->data.count < 4 || s->data.count > sizeof plain)
+    if (s->data.count < 4)
         return;
-    count = from_base64(s->data.bytes, s->data.count - 2, plain);
-    if (count != user + 33 || memcmp(plain, r->t->user, user) != 0 || plain[user] != ' ')
+    end = bytes + s->data.count - 2;
+    for (const char *at = bytes; at < end; at++)
+        bytes = *at == ' ' ? at + 1 : bytes;
+    count = (size_t)(end - bytes);
+    known = from_base64(bytes, count < sizeof plain ? count : sizeof plain, plain);
+    if (!gives_away(r->t, plain, known))
         return;
-    add_secret(r, s->data.bytes, s->data.count - 2);
-    add_secret(r, plain + user + 1, 32);
+    some = count < 64 ? count : 64;
+    add_secret(r, bytes, some);
+    add_secret(r, end - some, some);
+    if (known > 32 && plain[known - 33] == ' ')
+        add_secret(r, plain + known - 32, 32);
 }
 
 static void collect_secrets(reader *r)

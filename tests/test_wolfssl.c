@@ -239,7 +239,12 @@ static void elements_and_their_lengths(void **state)
 
 static void elements_that_are_none(void **state)
 {
+    char indefinite[2 + 0x88] = {0x04, (char)0x80}; /* longer than its second byte, whatever that is taken for */
+
     (void)state;
+    expect_next(indefinite, sizeof indefinite, 0, 0, 0);
+    indefinite[1] = (char)0x85;
+    expect_next(indefinite, sizeof indefinite, 0, 0, 0);
     expect_next("", 0, 0, 0, 0);
     expect_next("\x30", 1, 0, 0, 0);
     expect_next("\x04\x01", 2, 0, 0, 0);
@@ -499,6 +504,7 @@ static void names_count_by_their_type(void **state)
     expect_named(DNS, "*.0.0.1", 7, "127.0.0.1", 0);
     expect_named(DNS, "::1", 3, "::1", 0);
     expect_named(ADDRESS, "imap", 4, "imap", 0);
+    expect_named(ADDRESS, "", 0, "imap.example.org", 0);
 }
 
 static void which_names_are_looked_at(void **state)
@@ -1087,6 +1093,45 @@ static void what_changes_the_binding(void **state)
     }
 }
 
+/* One part of what is bound: its length as wolfSSL has numbers, and its bytes. */
+static void add_part(wc_Sha256 *hash, const void *bytes, word32 count)
+{
+    assert_int_equal(wc_Sha256Update(hash, (const byte *)&count, (word32)sizeof count), 0);
+    if (count != 0)
+        assert_int_equal(wc_Sha256Update(hash, bytes, count), 0);
+}
+
+/* Another build of wolfSSL writes sessions in another way. */
+static void the_build_is_part_of_the_binding(void **state)
+{
+    static const byte version[] = {LIBWOLFSSL_VERSION_HEX >> 24, LIBWOLFSSL_VERSION_HEX >> 16 & 0xff,
+                                   LIBWOLFSSL_VERSION_HEX >> 8 & 0xff, LIBWOLFSSL_VERSION_HEX & 0xff};
+    static const byte how[] = {IMAPCONNECT_TLS, 1, 993 >> 8, 993 & 0xff, 0};
+    imapconnect_tls_options options;
+    imapconnect_config config;
+    uint8_t binding[BOUND];
+    byte digest[WC_SHA256_DIGEST_SIZE];
+    wc_Sha256 hash;
+    int i;
+
+    (void)state;
+    assert_true(sizeof imc_tls_build >= sizeof version);
+    assert_memory_equal(imc_tls_build + sizeof imc_tls_build - sizeof version, version, sizeof version);
+    memset(&options, 0, sizeof options);
+    imapconnect_config_init(&config);
+    config.tls = &options;
+    bind_this("h", IMAPCONNECT_TLS, 1, &config, binding);
+    assert_int_equal(wc_InitSha256(&hash), 0);
+    add_part(&hash, imc_tls_build, (word32)sizeof imc_tls_build);
+    add_part(&hash, how, (word32)sizeof how);
+    add_part(&hash, "", 0); /* no address */
+    add_part(&hash, "H", 1);
+    for (i = 0; i < 3; i++)
+        add_part(&hash, "", 0); /* no pins, no certificate, no CAs */
+    assert_int_equal(wc_Sha256Final(&hash, digest), 0);
+    assert_memory_equal(binding, digest, sizeof binding);
+}
+
 /* What a context of the caller's trusts nobody can say, so that its tickets are no others'. */
 static void the_context_of_the_caller_changes_the_binding(void **state)
 {
@@ -1216,17 +1261,19 @@ static void options_are_looked_at_first(void **state)
     imapconnect_config_init(&config);
     config.tls = &options;
     parse_server(&server, "imap.example.org");
-    for (i = 0; i < 7; i++) {
+    for (i = 0; i < 8; i++) {
         static const int codes[] = {0,
                                     IMAPCONNECT_E_PARAMETER,
                                     IMAPCONNECT_E_OWN_CERTIFICATE,
                                     IMAPCONNECT_E_OWN_CERTIFICATE,
                                     IMAPCONNECT_E_OWN_CERTIFICATE,
                                     IMAPCONNECT_E_OWN_CERTIFICATE,
-                                    IMAPCONNECT_E_TICKET};
+                                    IMAPCONNECT_E_TICKET,
+                                    IMAPCONNECT_E_PARAMETER}; /* without verification none would be accepted as any */
 
         memset(&options, 0, sizeof options);
         options.pin_count = i == 1;
+        options.pins = i == 7 ? made_pin : 0;
         options.cert_path = i == 2 ? "/nonexistent" : 0;
         options.key_path = i == 3 ? "/nonexistent" : 0;
         options.cert_data = i == 4 ? "x" : 0;
@@ -1568,6 +1615,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(days_are_counted_from_1970),
     cmocka_unit_test(what_does_not_change_the_binding),
     cmocka_unit_test(what_changes_the_binding),
+    cmocka_unit_test(the_build_is_part_of_the_binding),
     cmocka_unit_test(the_context_of_the_caller_changes_the_binding),
     cmocka_unit_test(when_it_may_be_the_ticket),
     cmocka_unit_test(a_changed_ticket_is_none),

@@ -38,6 +38,7 @@ typedef struct tunnel_der {
 } tunnel_der;
 
 static tunnel_der tunnel_ca; /* the one that a client should trust */
+static tunnel_der tunnel_leaves[TUNNEL_KINDS];
 static WOLFSSL_CTX *tunnel_contexts[2][TUNNEL_KINDS];
 
 /* Bytes on their way. */
@@ -153,7 +154,7 @@ static void tunnel_kind(int kind, const tunnel_der *ca, ecc_key *ca_key, WC_RNG 
     Cert certificate;
     ecc_key key;
     unsigned char bytes[256];
-    tunnel_der leaf;
+    tunnel_der *leaf = &tunnel_leaves[kind];
     int count;
 
     tunnel_key(&key, random);
@@ -164,11 +165,11 @@ static void tunnel_kind(int kind, const tunnel_der *ca, ecc_key *ca_key, WC_RNG 
         tunnel_dates(&certificate, "200101000000Z", "210101000000Z");
     if (kind == TUNNEL_EARLY)
         tunnel_dates(&certificate, "480101000000Z", "490101000000Z");
-    tunnel_sign(&certificate, &leaf, &key, ca, ca_key, random);
+    tunnel_sign(&certificate, leaf, &key, ca, ca_key, random);
     count = wc_EccKeyToDer(&key, bytes, sizeof bytes);
     assert_true(count > 0);
-    tunnel_contexts[0][kind] = tunnel_context(wolfTLSv1_3_server_method(), TUNNEL_SUITE, &leaf, bytes, count);
-    tunnel_contexts[1][kind] = tunnel_context(wolfTLSv1_2_server_method(), TUNNEL_SUITE2, &leaf, bytes, count);
+    tunnel_contexts[0][kind] = tunnel_context(wolfTLSv1_3_server_method(), TUNNEL_SUITE, leaf, bytes, count);
+    tunnel_contexts[1][kind] = tunnel_context(wolfTLSv1_2_server_method(), TUNNEL_SUITE2, leaf, bytes, count);
     wc_ecc_free(&key);
 }
 

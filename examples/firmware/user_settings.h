@@ -10,9 +10,10 @@
 
 /* ---- without these imapconnect.h does not compile, or verifies less ---- */
 
-#define WOLFSSL_ALWAYS_VERIFY_CB /* it looks at each certificate itself */
-#define WOLFSSL_ALT_CERT_CHAINS  /* a server that sends one certificate too many is no enemy */
-#define HAVE_SNI                 /* a server with many names must know which one is meant */
+#define WOLFSSL_ALWAYS_VERIFY_CB    /* it looks at the server's certificate itself, ... */
+#define WOLFSSL_VERIFY_CB_ALL_CERTS /* ... and at each that leads to the CA, before wolfSSL keeps it */
+#define WOLFSSL_ALT_CERT_CHAINS     /* a server that sends one certificate too many is no enemy */
+#define HAVE_SNI                    /* a server with many names must know which one is meant */
 
 /* ---- the protocol ---- */
 

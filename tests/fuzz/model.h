@@ -279,8 +279,7 @@ static void model_message(model *m, const model_request *r)
         for (i = 0; i < 4; i++) {
             if (!model_is(m, token, names[i]) || token + 1 >= m->count || m->tokens[token + 1].kind != kinds[i])
                 continue;
-            m->unsure |= found[i] != 0; /* twice */
-            found[i] = token + 1;
+            found[i] = token + 1; /* what is said twice counts as it was said last */
         }
     }
     if (found[1] == 0 && found[2] == 0)
@@ -344,7 +343,8 @@ static void model_select(model *m, const char *bytes, size_t at, size_t end, uin
         numbers[0] = (uint32_t)model_number(m, 1);
     if (numbered && model_is(m, 2, "RECENT"))
         numbers[1] = (uint32_t)model_number(m, 1);
-    m->unsure |= numbered && model_is(m, 2, "EXPUNGE");
+    if (numbered && model_is(m, 2, "EXPUNGE") && numbers[0] != 0 && numbers[0] != 0xffffffff)
+        numbers[0]--;
     for (i = 0; i < 3; i++) {
         const char *number = bytes + at + strlen(words[i]);
         if (!fuzz_begins(bytes + at, end - at, words[i]))

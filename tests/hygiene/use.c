@@ -58,7 +58,18 @@ typedef char read_size_is_the_one_wanted[IMAPCONNECT_READ_SIZE == READ_SIZE ? 1 
 int USE(void)
 {
     imapconnect_session session;
-    return imapconnect_init(&session, 0) == IMAPCONNECT_E_LAYOUT ? 0 : __LINE__;
+    struct {
+        imapconnect_config config;
+        char behind[16];
+    } mine;
+    size_t i;
+    memset(&mine, 1, sizeof mine);
+    imapconnect_config_init(&mine.config);
+    for (i = 0; i < sizeof mine.behind; i++)
+        if (mine.behind[i] != 1) {
+            return __LINE__;
+        }
+    return imapconnect_init(&session, &mine.config) == IMAPCONNECT_E_LAYOUT ? 0 : __LINE__;
 }
 
 #else

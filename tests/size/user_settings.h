@@ -39,6 +39,7 @@
 #define WOLFSSL_SHA384
 #define WOLFSSL_SHA512
 #define WOLFSSL_ALWAYS_VERIFY_CB
+#define WOLFSSL_VERIFY_CB_ALL_CERTS
 #define WOLFSSL_ALT_CERT_CHAINS
 
 /* What nobody needs here. MD5 stays: CRAM-MD5 is made of it. */

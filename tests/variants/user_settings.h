@@ -35,6 +35,7 @@
 
 /* What imapconnect.h needs. */
 #define WOLFSSL_ALWAYS_VERIFY_CB
+#define WOLFSSL_VERIFY_CB_ALL_CERTS
 #define WOLFSSL_ALT_CERT_CHAINS
 
 #define NO_DH
