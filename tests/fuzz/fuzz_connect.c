@@ -376,7 +376,7 @@ static void replay(fuzz_run *run, const fuzz_way *way)
 {
     imapconnect_config config;
     const char *next;
-    int result;
+    int result, disconnected = 0;
     exchanges[run - fuzz_runs].mechanism = 0;
     fuzz_begin(run, &input.script, way);
     fuzz_config(run, &config);
@@ -393,9 +393,13 @@ static void replay(fuzz_run *run, const fuzz_way *way)
     check_auth(run, result);
     if (input.secure == IMAPCONNECT_STARTTLS)
         check_starttls(run, result);
-    for (next = input.calls; *next != '\0' && !run->over; next++)
+    for (next = input.calls; *next != '\0' && !run->over; next++) {
+        if (*next == 'o' && disconnected)
+            continue; /* that would be another connection */
+        disconnected |= *next == 'd';
         if (call(run, *next) < 0 && *next == 'd')
             break;
+    }
     fuzz_finish(run);
 }
 
