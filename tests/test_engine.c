@@ -932,6 +932,8 @@ static void scram_is_bound_where_it_can_be(void **state)
     }
 }
 
+#ifndef IMAPCONNECT_NO_TLS
+
 /* A mechanism that config.auth does not name is not used, whatever the server offers. And of a NO because of something
    that has expired, RFC 5530, only two of them say that it is a token. */
 static void only_what_is_named_is_used(void **state)
@@ -1008,6 +1010,8 @@ static void a_key_takes_none_of_the_time_limit(void **state)
     assert_int_equal(r.engine.error, 0);
     assert_true(parts > 1);
 }
+
+#endif
 
 /* ---- after the login ---- */
 
@@ -2246,8 +2250,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(other_plus_lines_are_no_challenges),
     cmocka_unit_test(one_try_of_each_mechanism),
     cmocka_unit_test(scram_is_bound_where_it_can_be),
+#ifndef IMAPCONNECT_NO_TLS
     cmocka_unit_test(only_what_is_named_is_used),
     cmocka_unit_test(a_key_takes_none_of_the_time_limit),
+#endif
     cmocka_unit_test(every_line_in_every_state_after_the_login),
     cmocka_unit_test(early_answers_after_the_login),
     cmocka_unit_test(a_no_before_the_size_has_left),
