@@ -64,12 +64,6 @@ recursive_in() {
     { tsort "$1.pairs" >/dev/null; } 2>&1
 }
 
-# test_transcripts.c with each dialogue only at once and byte by byte, for tools under which the whole matrix takes too
-# long.
-quick_transcripts() {
-    sed '/^    replay_\(chunks\|splits\|faults\)(&t, file);$/d' tests/test_transcripts.c
-}
-
 sum_up() {
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

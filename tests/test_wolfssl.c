@@ -777,7 +777,6 @@ static void what_the_callback_refuses(void **state)
     free(c);
 }
 
-/* Without verification all is accepted, and that there was a certificate is still noted. */
 /* There are builds of wolfSSL that call for the leaf alone: then all are looked at, and none where it calls for each. */
 static void a_call_for_the_leaf_is_one_for_all(void **state)
 {
@@ -805,6 +804,7 @@ static void a_call_for_the_leaf_is_one_for_all(void **state)
     free(c);
 }
 
+/* Without verification all is accepted, and that there was a certificate is still noted. */
 static void without_verification_a_certificate_must_still_be_there(void **state)
 {
     chain *c = malloc(sizeof *c);
