@@ -3100,12 +3100,13 @@ static int imc_rows_are_pairs(const imapconnect_engine *engine)
 
 #endif
 
-/* Does the command want this response's values? The line must have begun after the command had left. */
+/* Does the command want this response's values? The line must have begun after the command had left: only then is the
+   buffer the reply's. */
 static int imc_rows_begin(imapconnect_engine *engine)
 {
     const imapconnect_lexer *lexer = &engine->reader.lexer;
     const struct imc_command *command = engine->command;
-    if (!engine->writer.borrowed || engine->reader.early || command == 0 || command->reads == 0 ||
+    if (!engine->writer.borrowed || command == 0 || command->reads == 0 ||
         !imc_bytes_same(lexer->word, lexer->length, command->reads))
         return 0;
     engine->reader.collects = 1;
@@ -5748,13 +5749,13 @@ static int imc_x509_signature_is_strong(const imc_certificate *certificate)
 
 /* -- the name, RFC 9525: dNSName for names, iPAddress for addresses, nothing else, no common name -- */
 
-/* Compares a host with a dNSName. "*" is the whole leftmost label or a letter like any other, and needs two labels
-   behind it. */
+/* Compares a host with a dNSName. "*" stands for the host's whole leftmost label, so that the next byte has to be the
+   host's first dot, and needs two labels behind it. */
 static int imc_x509_name_matches(const imc_slice *pattern, const char *host, size_t count)
 {
     const char *name = (const char *)pattern->bytes;
     size_t size = pattern->count, skip = 0;
-    if (size > 2 && name[0] == '*' && name[1] == '.') {
+    if (size > 2 && name[0] == '*') {
         while (skip < count && host[skip] != '.')
             skip++;
         if (skip == 0 || memchr(name + 2, '.', size - 2) == 0 || name[size - 1] == '.')
