@@ -1337,6 +1337,8 @@ static int wire_read(void *context, void *bytes, size_t count)
         return broken(v, current_line(v), "read without a connection");
     if (count == 0)
         return broken(v, current_line(v), "read of nothing");
+    if (v->session->engine.writer.borrowed && v->session->engine.reader.early)
+        return broken(v, current_line(v), "the reply has the buffer, and the command has not left");
     if (is_cut(v, bytes, count, &result))
         return result;
     if (!s) {
@@ -1445,6 +1447,8 @@ static int wire_write(void *context, const void *bytes, size_t count)
         return broken(v, current_line(v), "write without a connection");
     if (count == 0)
         return broken(v, current_line(v), "write of nothing");
+    if (v->session->engine.writer.borrowed)
+        return broken(v, current_line(v), "written from the buffer that the reply has");
     if (v->cut_done)
         return broken(v, current_line(v), "writes behind the end");
     if (blocks(v))

@@ -650,6 +650,8 @@ static int fuzz_read(void *context, void *bytes, size_t count)
     size_t available;
     fuzz_work(run);
     fuzz_require(run, !run->broken && !run->over && run->opens > run->closes, "a read after the end");
+    fuzz_require(run, !run->session->engine.writer.borrowed || !run->session->engine.reader.early,
+                 "the reply has the buffer, and the command has not left");
     fuzz_release(run);
     ASAN_UNPOISON_MEMORY_REGION(bytes, count);
     available = run->stream.count - run->read;
@@ -684,6 +686,7 @@ static int fuzz_write(void *context, const void *bytes, size_t count)
     fuzz_require(run, !run->broken && !run->over && run->opens > run->closes,
                  "SECURITY 3, 10: something is written after an error");
     fuzz_require(run, count > 0, "a write of nothing");
+    fuzz_require(run, !run->session->engine.writer.borrowed, "written from the buffer that the reply has");
     fuzz_check_retry(run, bytes, count);
     if (!script->early && fuzz_blocks(run)) {
         run->retry = (const char *)bytes;
