@@ -1918,6 +1918,7 @@ static size_t imc_sasl_cram_md5(char *out, size_t count, const char *username, c
 /* -- what a mechanism says first: a format, in which
       %0 %1 %2  stand for the first, second, third text
       %e        for the first text with "," and "=" escaped, RFC 5802 section 5.1: saslname
+      %a        for "a=" and that, or for nothing when it is empty, RFC 5801 section 4: gs2-authzid
       %z        for NUL -- */
 
 /* The next byte of the text that is under way; -1 behind its last. */
@@ -1947,8 +1948,10 @@ static int imc_payload_next(imapconnect_payload *payload, const char *const *tex
         c = payload->format[-1];
         if (c == 'z')
             return 0;
-        payload->escapes = c == 'e';
-        payload->text = texts[c == 'e' ? 0 : c - '0'];
+        payload->escapes = c > '9'; /* a letter */
+        payload->text = texts[c > '9' ? 0 : c - '0'];
+        if (c == 'a' && *payload->text != '\0')
+            payload->escape = "a=";
     }
     return next;
 }
@@ -4573,8 +4576,8 @@ static const imc_mechanism imc_engine_mechanisms[] = {
 #ifndef IMAPCONNECT_NO_SASL
     {"EXTERNAL", "AUTHENTICATE EXTERNAL%I", imc_engine_answer_nothing, "%0", IMC_ANSWERED, 0, 0, 0,
      IMAPCONNECT_AUTH_EXTERNAL, 1, IMC_AUTHENTICATE, IMC_CAN_AUTH_EXTERNAL, 0},
-    {"OAUTHBEARER", "AUTHENTICATE OAUTHBEARER%I", imc_engine_answer_token, "n,a=%e,\1auth=Bearer %1\1\1",
-     IMC_ANSWERED, 0, 1, 0, IMAPCONNECT_AUTH_OAUTHBEARER, 1, IMC_AUTHENTICATE, IMC_CAN_AUTH_OAUTHBEARER, 0},
+    {"OAUTHBEARER", "AUTHENTICATE OAUTHBEARER%I", imc_engine_answer_token, "n,%a,\1auth=Bearer %1\1\1", IMC_ANSWERED,
+     0, 1, 0, IMAPCONNECT_AUTH_OAUTHBEARER, 1, IMC_AUTHENTICATE, IMC_CAN_AUTH_OAUTHBEARER, 0},
     {"XOAUTH2", "AUTHENTICATE XOAUTH2%I", imc_engine_answer_token, "user=%0\1auth=Bearer %1\1\1", IMC_ANSWERED, 0, 1,
      0, IMAPCONNECT_AUTH_XOAUTH2, 1, IMC_AUTHENTICATE, IMC_CAN_AUTH_XOAUTH2, 0},
 #ifdef IMC_HAS_SCRAM

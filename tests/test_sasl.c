@@ -344,6 +344,8 @@ static void the_first_words_of_each_mechanism(void **state)
     check_payload("n,,", "n=%e,r=%2", odd, "n,,n=a=2Cb=3Dc,r=", 17);
     check_payload(0, "%z%0%z%1", odd, "\0a,b=c\0p,=%0", 12);
     check_payload("", "%0", none, "", 0);
+    check_payload(0, "n,%a,", odd, "n,a=a=2Cb=3Dc,", 14);
+    check_payload(0, "n,%a,", none, "n,,", 3);
     check_payload(0, "%z%0%z%1", none, "\0\0", 2);
 }
 

@@ -377,7 +377,7 @@ static char *payload(const char *before, const char *format, const char *const *
 }
 
 /* The first messages of the mechanisms: what stands before the user name, what between it and the password, what behind
-   that; "" is a NUL. The name is escaped where the third is 1. */
+   that; "" is a NUL. The name is escaped where the third is 1; where it is 2, "a=" stands before one that is not empty. */
 static void try_payload(const char *text, size_t count)
 {
     static const struct {
@@ -385,11 +385,11 @@ static void try_payload(const char *text, size_t count)
         size_t sizes[3];
         int escaped, user, password;
     } firsts[] = {{"%0", {"", "", ""}, {0, 0, 0}, 0, 1, 0},
-                  {"n,a=%e,\1auth=Bearer %1\1\1", {"n,a=", ",\1auth=Bearer ", "\1\1"}, {4, 14, 2}, 1, 1, 1},
+                  {"n,%a,\1auth=Bearer %1\1\1", {"n,", ",\1auth=Bearer ", "\1\1"}, {2, 14, 2}, 2, 1, 1},
                   {"user=%0\1auth=Bearer %1\1\1", {"user=", "\1auth=Bearer ", "\1\1"}, {5, 13, 2}, 0, 1, 1},
                   {"n=%e,r=%2", {"n,,n=", ",r=nonce", ""}, {5, 8, 0}, 1, 1, 0},
                   {"%z%0%z%1", {"", "", ""}, {1, 1, 0}, 0, 1, 1}};
-    size_t kind = count == 0 ? 0 : (uint8_t)text[0] % 5, size, password, user;
+    size_t kind = count == 0 ? 0 : (uint8_t)text[0] % 5, size, password, user, name;
     char *user_text = as_string(text + (count != 0), count - (count != 0)), *line = strchr(user_text, '\n'), *out;
     const char *texts[3];
     texts[0] = user_text;
@@ -400,12 +400,18 @@ static void try_payload(const char *text, size_t count)
     out = payload(kind == 3 ? "n,," : 0, firsts[kind].format, texts, &size);
     password = firsts[kind].password ? strlen(texts[1]) : 0;
     user = size - password - firsts[kind].sizes[0] - firsts[kind].sizes[1] - firsts[kind].sizes[2];
-    require(user <= size && memcmp(out, firsts[kind].parts[0], firsts[kind].sizes[0]) == 0, "another beginning");
+    name = firsts[kind].sizes[0];
+    require(user <= size && memcmp(out, firsts[kind].parts[0], name) == 0, "another beginning");
+    if (firsts[kind].escaped == 2 && texts[0][0] != '\0') {
+        require(user >= 2 && memcmp(out + name, "a=", 2) == 0, "not an authzid");
+        name += 2;
+        user -= 2;
+    }
     if (firsts[kind].escaped)
-        check_escaped(out + firsts[kind].sizes[0], user, texts[0], text, count);
+        check_escaped(out + name, user, texts[0], text, count);
     else
-        require(user == strlen(texts[0]) && memcmp(out + firsts[kind].sizes[0], texts[0], user) == 0, "another name");
-    user += firsts[kind].sizes[0];
+        require(user == strlen(texts[0]) && memcmp(out + name, texts[0], user) == 0, "another name");
+    user += name;
     require(memcmp(out + user, firsts[kind].parts[1], firsts[kind].sizes[1]) == 0, "another middle");
     user += firsts[kind].sizes[1];
     require(memcmp(out + user, texts[1], password) == 0 &&

@@ -15,16 +15,17 @@
 
 typedef struct scram_mechanism {
     const char *name;
-    int bit;           /* of config.auth */
-    int clear;         /* it shows the password, or lets in whoever asks */
-    int hash;          /* of SCRAM, or 0 */
-    const char *first; /* what the client says first: U, P user and password, E the user escaped, 0 NUL, 1 ^A */
+    int bit;   /* of config.auth */
+    int clear; /* it shows the password, or lets in whoever asks */
+    int hash;  /* of SCRAM, or 0 */
+    const char *
+        first; /* what the client says first: U, P user and password, E the user escaped, A "a=" and that, if there is one; 0 NUL, 1 ^A */
 } scram_mechanism;
 
 /* From the first that is tried to the last: the order in imapconnect.h. LOGIN is a command of its own. */
 static const scram_mechanism scram_mechanisms[] = {
     {"EXTERNAL", IMAPCONNECT_AUTH_EXTERNAL, 1, 0, "U"},
-    {"OAUTHBEARER", IMAPCONNECT_AUTH_OAUTHBEARER, 1, 0, "n,a=E,1auth=Bearer P11"},
+    {"OAUTHBEARER", IMAPCONNECT_AUTH_OAUTHBEARER, 1, 0, "n,A,1auth=Bearer P11"},
     {"XOAUTH2", IMAPCONNECT_AUTH_XOAUTH2, 1, 0, "user=U1auth=Bearer P11"},
     {"SCRAM-SHA-256", IMAPCONNECT_AUTH_SCRAM_SHA_256, 0, WC_SHA256, "n,,n=E,r=" SCRAM_NONCE},
     {"SCRAM-SHA-1", IMAPCONNECT_AUTH_SCRAM_SHA_1, 0, WC_SHA, "n,,n=E,r=" SCRAM_NONCE},
@@ -58,7 +59,9 @@ static void scram_first(fuzz_text *out, const char *format, const char *user, co
         } else if (format[i] == 'U' || format[i] == 'P') {
             const char *text = format[i] == 'U' ? user : password;
             fuzz_add(out, text, strlen(text));
-        } else if (format[i] == 'E') {
+        } else if (format[i] == 'E' || format[i] == 'A') {
+            if (format[i] == 'A' && user[0] != '\0')
+                fuzz_add(out, "a=", 2);
             scram_escape(out, user);
         } else if (format[i] == '0' || format[i] == '1') {
             fuzz_add(out, format[i] == '0' ? "\0" : "\1", 1);
