@@ -4994,7 +4994,6 @@ static void imc_engine_pause(imapconnect_engine *engine)
 static void imc_engine_done(imapconnect_engine *engine)
 {
     engine->state = IMC_COMMAND;
-    engine->reply_bytes = 0;
     engine->step++;
     imc_commands_disown(engine);
     imc_commands_show(engine, "DONE", 4);

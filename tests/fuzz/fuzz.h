@@ -261,6 +261,7 @@ typedef struct fuzz_run {
     size_t key_size;           /* so many bytes each */
     uint32_t literal;          /* of the server: bytes to come */
     int blurred; /* the session ended in the middle of a line: how much of that was taken is up to the pieces */
+    int hasty;   /* it ended in a wait for news: whether DONE had left is up to the pieces */
     int utf8;    /* ENABLE UTF8=ACCEPT was sent and may be on */
     fuzz_text log;
     fuzz_text events;   /* the stream as the callback got it, with marks */
@@ -973,8 +974,8 @@ static void fuzz_check_over(fuzz_run *run, int result)
 {
     imapconnect_session *session = run->session;
     run->over = 1;
-    run->blurred = result == IMAPCONNECT_E_RECEIVE_LENGTH ||
-                   (result == IMAPCONNECT_E_LIMIT && run->script->log_varies); /* DONE begins another reply */
+    run->blurred = result == IMAPCONNECT_E_RECEIVE_LENGTH;
+    run->hasty = result == IMAPCONNECT_E_LIMIT && run->script->log_varies;
     fuzz_require(run, run->closes == run->opens, "the session is over, and the connection is open");
     fuzz_require(run, !imapconnect_is_open(session), "the session is over, and open");
     fuzz_require(run,
@@ -1114,7 +1115,8 @@ static void fuzz_compare(void)
         fuzz_run *b = &fuzz_runs[i];
         a->wire.count = a->parser.plain; /* a ClientHello is another one each time */
         b->wire.count = b->parser.plain;
-        fuzz_same(a, b, &a->wire, &b->wire, "SECURITY 3, 23: other bytes leave");
+        if (!a->hasty)
+            fuzz_same(a, b, &a->wire, &b->wire, "SECURITY 3, 23: other bytes leave");
         fuzz_same(a, b, &a->results, &b->results, "SECURITY 3, 23: another result");
         if (a->blurred)
             continue;
