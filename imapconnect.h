@@ -2992,7 +2992,8 @@ enum imc_take {
 #define IMC_TAKES    64 /* the first two are the caller's function for what comes, and its parameter; 0 is none */
 #define IMC_LISTS    (128 | IMC_TAKES)
 #define IMC_STREAMS  (256 | IMC_TAKES)
-#define IMC_PAIRS    512 /* what it reads is a list of words, each with its value */
+#define IMC_PAIRS    512  /* what it reads is a list of words, each with its value */
+#define IMC_PREFIXES 1024 /* lists of lists, each of which begins with two strings */
 
 /* A command of the time after the login. */
 struct imc_command {
@@ -3160,11 +3161,13 @@ static void imc_rows_close(imapconnect_engine *engine)
 }
 
 /* A parenthesis. Returns 0 when none is open that could be closed, or too many are. */
-static int imc_rows_nest(imapconnect_row *row, int token, int pairs)
+static int imc_rows_nest(imapconnect_row *row, int token, unsigned traits)
 {
     if (token == IMC_OPEN) {
-        if (row->depth == 255 || row->streams || (pairs && row->depth == 1 && row->field[1] % 2 == 0))
-            return 0; /* neither a body nor a word is a list */
+        if (row->depth == 255 || row->streams ||
+            ((traits & IMC_PAIRS) != 0 && row->depth == 1 && row->field[1] % 2 == 0) ||
+            ((traits & IMC_PREFIXES) != 0 && row->depth == 2 && row->field[2] < 2))
+            return 0; /* neither a body nor a word nor a prefix is a list */
         if (++row->depth < sizeof row->field)
             row->field[row->depth] = 0;
         return 1;
@@ -3216,7 +3219,7 @@ static IMC_APART int imc_rows_token(imapconnect_engine *engine, int token, const
         break;
     default:
         imc_rows_close(engine);
-        good = token == IMC_SPACE || imc_rows_nest(row, token, engine->command->traits & IMC_PAIRS);
+        good = token == IMC_SPACE || imc_rows_nest(row, token, engine->command->traits);
     }
     return good;
 }
@@ -7895,8 +7898,6 @@ static void imc_namespace_prefix(imapconnect_engine *engine)
 static void imc_namespace_separator(imapconnect_engine *engine)
 {
     imapconnect_row *row = &engine->writer.out.in.row;
-    if (row->base == 0)
-        imc_engine_fail(engine, IMAPCONNECT_E_RESPONSE); /* a list stood where the prefix should */
     row->is.space.separator = imc_list_separator(engine);
     row->base = 0;
     row->is.space.prefix = imc_rows_text(engine);
@@ -7923,7 +7924,7 @@ static void imc_namespace_take(imapconnect_engine *engine, int what, const imc_s
 }
 
 static const struct imc_command imc_namespaces = {"NAMESPACE", "NAMESPACE",      imc_namespace_take,
-                                                  0,           IMAPCONNECT_E_NO, IMC_LISTS};
+                                                  0,           IMAPCONNECT_E_NO, IMC_LISTS | IMC_PREFIXES};
 
 IMAPCONNECT_API int imapconnect_list_namespaces(imapconnect_session *session, imapconnect_on_namespace on_namespace,
                                                 void *user, imapconnect_list *responses)
@@ -8535,6 +8536,7 @@ IMAPCONNECT_API void imapconnect_idle_stop(imapconnect_session *session)
 #undef IMC_LISTS
 #undef IMC_STREAMS
 #undef IMC_PAIRS
+#undef IMC_PREFIXES
 #undef IMC_MAX_ID
 #undef IMC_MAX_NUMBER
 #undef IMC_CAN_AUTH_CRAM_MD5
