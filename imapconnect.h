@@ -1948,8 +1948,8 @@ static int imc_payload_next(imapconnect_payload *payload, const char *const *tex
         c = payload->format[-1];
         if (c == 'z')
             return 0;
-        payload->escapes = c > '9'; /* a letter */
-        payload->text = texts[c > '9' ? 0 : c - '0'];
+        payload->escapes = !imc_bytes_is_digit(c);
+        payload->text = texts[payload->escapes ? 0 : c - '0'];
         if (c == 'a' && *payload->text != '\0')
             payload->escape = "a=";
     }
