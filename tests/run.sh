@@ -84,7 +84,7 @@ if [ $# -eq 0 ]; then
 fi
 for name; do
     case $name in
-    programs) ls tests/test_*.c ;;
+    programs) ls -S tests/test_*.c ;; # the largest runs for longest, and must not be the last
     *) echo "tests/$name" ;;
     esac
 done | sed 's,^tests/,,' >"$work/names"
