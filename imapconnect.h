@@ -3160,14 +3160,15 @@ static void imc_rows_close(imapconnect_engine *engine)
     imc_rows_count(row);
 }
 
-/* A parenthesis. Returns 0 when none is open that could be closed, or too many are. */
+/* A parenthesis. Returns 0 when none is open that could be closed, too many are, or no list may stand here: neither a body
+   nor a word is one, nor a prefix and its separator. */
 static int imc_rows_nest(imapconnect_row *row, int token, unsigned traits)
 {
     if (token == IMC_OPEN) {
         if (row->depth == 255 || row->streams ||
             ((traits & IMC_PAIRS) != 0 && row->depth == 1 && row->field[1] % 2 == 0) ||
             ((traits & IMC_PREFIXES) != 0 && row->depth == 2 && row->field[2] < 2))
-            return 0; /* neither a body nor a word nor a prefix is a list */
+            return 0;
         if (++row->depth < sizeof row->field)
             row->field[row->depth] = 0;
         return 1;

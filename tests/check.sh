@@ -64,6 +64,16 @@ recursive_in() {
     { tsort "$1.pairs" >/dev/null; } 2>&1
 }
 
+# until_true COMMAND...: waits for it to succeed, for 10 s at most.
+until_true() {
+    tries=0
+    until "$@"; do
+        tries=$((tries + 1))
+        [ $tries -lt 500 ] || return 1
+        sleep 0.02
+    done
+}
+
 sum_up() {
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -108,16 +108,6 @@ took() {
     [ $took -le "$2" ] || fails "it took $took ms"
 }
 
-# until_true COMMAND...: waits for it to succeed, for 10 s at most.
-until_true() {
-    tries=0
-    until "$@"; do
-        tries=$((tries + 1))
-        [ $tries -lt 500 ] || return 1
-        sleep 0.02
-    done
-}
-
 # A scripted server for one connection, on $port; see live_server.c. What it was sent is in $work/sent at its end.
 server() {
     : >"$work/port"

@@ -1184,15 +1184,6 @@ visit() {
     wait $goodbye 2>/dev/null
 }
 
-# Waits until the server has seen the end of a visit: what it is given sooner, it may still send there.
-is_over() {
-    tries=0
-    while ! grep -a -q '^DONE' "$log" && [ $tries -lt 500 ]; do
-        sleep 0.01
-        tries=$((tries + 1))
-    done
-}
-
 # How many sessions the server has resumed.
 hits() {
     sed -n 's/^ *\([0-9]*\) session cache hits.*/\1/p' "$log"
@@ -1208,7 +1199,8 @@ twice() {
     # shellcheck disable=SC2086
     visit $first -O "$work/ticket" localhost
     accepted "$label: the first visit"
-    is_over
+    # Before the server has seen the end of this visit it would still send there what it is given.
+    until_true grep -a -q '^DONE' "$log"
     printf '%s\r\n' "$preauth" >&3
     # shellcheck disable=SC2086
     visit $second -O "$work/next" "$host"

@@ -18,8 +18,9 @@ typedef struct scram_mechanism {
     int bit;   /* of config.auth */
     int clear; /* it shows the password, or lets in whoever asks */
     int hash;  /* of SCRAM, or 0 */
-    const char *
-        first; /* what the client says first: U, P user and password, E the user escaped, A "a=" and that, if there is one; 0 NUL, 1 ^A */
+    /* What the client says first: U, P user and password, E the user escaped, A the same behind "a=", or nothing where it
+       is empty; 0 NUL, 1 ^A. */
+    const char *first;
 } scram_mechanism;
 
 /* From the first that is tried to the last: the order in imapconnect.h. LOGIN is a command of its own. */
